@@ -1,0 +1,38 @@
+"""Sparkify's lakehouse: the command line, and `from lakehouse import Lakehouse` for Python."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.lake import Lakehouse
+
+__all__ = ["Lakehouse"]
+
+
+def __getattr__(name: str) -> object:
+    """`Lakehouse`, loaded at first use: `--help` needs neither Delta nor the layers."""
+    if name != "Lakehouse":
+        raise AttributeError(f"module 'lakehouse' has no attribute {name!r}")
+    import gold
+    from runtime.lake import Lakehouse
+
+    Lakehouse.tables = gold.TABLES
+    return Lakehouse
+
+
+def main() -> int:
+    """Run the command line; gives the exit code."""
+    try:
+        from runtime.cli import main as command_line
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("click", "rich", "pydantic", "yaml", "deltalake", "pyarrow"):
+            raise
+        sys.stderr.write("run: make setup\n")
+        return 2
+    return command_line()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

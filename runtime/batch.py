@@ -1,0 +1,248 @@
+"""One batch: every table in turn, then one publish.
+
+A batch is a pure function of (published tables, files). Whatever stops it before the publish leaves the
+lake as it was for our readers, and the next run rolls the tables back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from runtime import fingerprints
+from runtime.delta import Heads, size
+from runtime.engine import Engine
+from runtime.ledger import Contents, State, now
+from runtime.planning import SOURCES, Batch
+from runtime.progress import Progress
+from runtime.steps import bronze, gold, silver
+from runtime.steps.workbench import NOTHING, Changes, Workbench
+from runtime.table import Collect, Deliver, Merge, Table, Upsert, in_order
+
+VERBS = {Deliver: "append", Upsert: "upsert", Collect: "append", Merge: "merge"}
+
+
+@dataclass
+class Lakeside:
+    """What every batch of a run shares."""
+
+    tables: Mapping[str, Table]
+    heads: Heads
+    engine: Engine
+    progress: Progress
+    begun: float = field(default_factory=time.monotonic)
+
+
+def take_in(shared: Lakeside, known: Contents, batch: Batch) -> tuple[State, Mapping[str, Changes]]:
+    """Carry a batch of files through the layers. Gives the state to publish."""
+    begun, at = time.monotonic(), now()
+    batch_id = known.next_batch_id
+    content_bytes = sum(s.size for p in batch for s in p.slices)
+    shared.progress.batch(batch_id, len(batch), content_bytes)
+    bench = Workbench(
+        shared.engine,
+        shared.heads,
+        batch_id,
+        content_bytes,
+        late=_late(known, batch),
+        redelivered=_redelivered(known, {p.file.delivery for p in batch}),
+    )
+    _walk(shared, bench, _new(shared.tables, known), batch, at)
+    state = _state(shared, bench, known, kind="run", begun=begun)
+    return State(**{**state.__dict__, **_files(batch)}), bench.changes
+
+
+def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
+    """Silver and gold from bronze, in chunks of bounded size. Gives the state to publish."""
+    begun = time.monotonic()
+    derived = [t for t in in_order(shared.tables) if not isinstance(t.write, Deliver)]
+    for table in derived:
+        shared.heads.recreate(table)
+    done: set[int] = set()
+    benches = []
+    redelivered = _redelivered(known, set(known.ingested) | set(known.partial))
+    for chunk in _chunks(known, batch_bytes):
+        taken = {d for state in chunk for d in (*state.deliveries, *map(int, state.partial))}
+        bench = Workbench(
+            shared.engine,
+            shared.heads,
+            known.next_batch_id,
+            _bytes(known, taken),
+            late=frozenset(_source(known, d) for d in taken if d < max(done, default=0)),
+            redelivered=redelivered,
+        )
+        ids = ", ".join(str(state.batch_id) for state in chunk)
+        shared.progress.batch(known.next_batch_id, len(taken), _bytes(known, taken))
+        for table in shared.tables.values():
+            if isinstance(table.write, Deliver):
+                arrived = bench.read(table).where(f"_batch_id in ({ids})")
+                bench.changes[table.name] = Changes(after=arrived)
+        for table in derived:
+            _do(shared, bench, table, lambda t=table, b=bench: _derive(b, t))  # type: ignore[misc]
+        done |= taken
+        benches.append(bench)
+        shared.heads.store.clear_scratch()
+    total = Workbench(shared.engine, shared.heads, known.next_batch_id)
+    total.changes = {t.name: _sum([b.changes[t.name] for b in benches]) for t in derived}
+    return _state(shared, total, known, kind="full refresh", begun=begun)
+
+
+def _walk(shared: Lakeside, bench: Workbench, new: set[str], batch: Batch, at: datetime) -> None:
+    for table in in_order(shared.tables):
+        write = table.write
+        if isinstance(write, Deliver):
+            slices = [s for p in batch if p.file.listed.source == write.source for s in p.slices]
+            _do(shared, bench, table, lambda t=table, s=slices: bronze.deliver(bench, t, s, at))  # type: ignore[misc]
+        elif table.name in new and isinstance(write, Merge):
+            _do(shared, bench, table, lambda t=table: gold.fill(bench, t))  # type: ignore[misc]
+        elif table.name in new and isinstance(write, Upsert):
+            everything = bench.read(table.inputs[0].table)
+            _do(shared, bench, table, lambda t=table, r=everything: silver.upsert(bench, t, r))  # type: ignore[misc]
+        else:
+            _do(shared, bench, table, lambda t=table: _derive(bench, t))  # type: ignore[misc]
+
+
+def _derive(bench: Workbench, table: Table) -> Changes:
+    if isinstance(table.write, Upsert):
+        return silver.upsert(bench, table, bench.changes[table.inputs[0].table.name].after)
+    if isinstance(table.write, Collect):
+        return silver.collect(bench, table)
+    return gold.merge(bench, table)
+
+
+def _do(shared: Lakeside, bench: Workbench, table: Table, step: Callable[[], Changes]) -> None:
+    begun = time.monotonic()
+    bench.changes[table.name] = changes = step()
+    verb = VERBS[type(table.write)] if not changes.is_empty else "unchanged"
+    shared.progress.table(table.name, verb, changes, time.monotonic() - begun)
+
+
+def _state(shared: Lakeside, bench: Workbench, known: Contents, *, kind: str, begun: float) -> State:
+    last = known.last
+    changes = bench.changes
+    silver_changes = [changes[t.name] for t in shared.tables.values() if t.name in changes]
+    return State(
+        batch_id=bench.batch_id,
+        kind=kind,
+        base=None if last is None else last.batch_id,
+        at=now().isoformat(),
+        tables={
+            name: _table_entry(shared.heads, name, changes.get(name, NOTHING), last) for name in shared.tables
+        },
+        records=_added([c.records for c in silver_changes]),
+        reasons=_added([c.reasons for c in silver_changes]),
+        fingerprints=_fingerprints(shared.tables, last, kind),
+        schemas={name: fingerprints.shape(t) for name, t in shared.tables.items()},
+        seconds=round(time.monotonic() - begun, 3),
+        engine=shared.engine.name,
+        code_version=code_version(),
+    )
+
+
+def _table_entry(heads: Heads, name: str, changes: Changes, last: State | None) -> dict[str, int]:
+    """Version, size and row counts; a table that did not move keeps the size it had."""
+    version_ = heads.versions[name]
+    before = last.tables.get(name) if last else None
+    measured = before if before and before["version"] == version_ else size(heads[name])
+    return {
+        "version": version_,
+        "inserted": changes.inserted,
+        "updated": changes.updated,
+        "deleted": changes.deleted,
+        "rows": measured["rows"],
+        "files": measured["files"],
+        "bytes": measured["bytes"],
+    }
+
+
+def _fingerprints(tables: Mapping[str, Table], last: State | None, kind: str) -> dict[str, str]:
+    """The rules the rows were made by: a run with changed rules does not remake old rows."""
+    old = last.fingerprints if last and kind == "run" else {}
+    return {name: old.get(name) or fingerprints.rules(table) for name, table in tables.items()}
+
+
+def _files(batch: Batch) -> dict[str, object]:
+    return {
+        "files": {s: sum(p.file.listed.source == s for p in batch) for s in SOURCES},
+        "deliveries": [p.file.delivery for p in batch if p.rest is None],
+        "partial": {str(p.file.delivery): p.rest for p in batch if p.rest is not None},
+    }
+
+
+def _new(tables: Mapping[str, Table], known: Contents) -> set[str]:
+    """Tables the code has and the lake has not; in a new lake none is special."""
+    return set() if known.last is None else set(tables) - set(known.last.tables)
+
+
+def _late(known: Contents, batch: Batch) -> frozenset[str]:
+    """Sources of which the batch holds a delivery older than one taken in before."""
+    newest: dict[str, int] = {}
+    for d in (*known.ingested, *known.partial):
+        newest[_source(known, d)] = max(d, newest.get(_source(known, d), 0))
+    return frozenset(
+        p.file.listed.source for p in batch if p.file.delivery < newest.get(p.file.listed.source, 0)
+    )
+
+
+def _redelivered(known: Contents, deliveries: set[int]) -> dict[str, list[list[int]]]:
+    """Per source, the deliveries of every file of these that is in the lake in several contents."""
+    present = deliveries | known.ingested | set(known.partial)
+    by_path: dict[tuple[str, str], list[int]] = {}
+    for d in sorted(present):
+        delivery = known.deliveries[d]
+        by_path.setdefault((delivery.source, delivery.path), []).append(d)
+    found: dict[str, list[list[int]]] = {}
+    for (source, _), group in by_path.items():
+        if len(group) > 1 and deliveries & set(group):
+            found.setdefault(source, []).append(group)
+    return found
+
+
+def _chunks(known: Contents, batch_bytes: int) -> list[list[State]]:
+    """The batches that took files in, several small ones together."""
+    chunks: list[list[State]] = []
+    room = 0
+    for state in known.chain:
+        taken = [*state.deliveries, *map(int, state.partial)]
+        if taken:
+            size_ = min(batch_bytes, _bytes(known, set(taken)))
+            if not chunks or size_ > room:
+                chunks.append([])
+                room = batch_bytes
+            chunks[-1].append(state)
+            room -= size_
+    return chunks
+
+
+def _bytes(known: Contents, deliveries: set[int]) -> int:
+    return sum(known.deliveries[d].size for d in deliveries)
+
+
+def _source(known: Contents, delivery: int) -> str:
+    return known.deliveries[delivery].source
+
+
+def _sum(parts: Sequence[Changes]) -> Changes:
+    return Changes(
+        inserted=sum(c.inserted for c in parts),
+        updated=sum(c.updated for c in parts),
+        deleted=sum(c.deleted for c in parts),
+        records=_added([c.records for c in parts]),
+        reasons=_added([c.reasons for c in parts]),
+    )
+
+
+def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    names = dict.fromkeys(name for c in counts for name in c)
+    return {name: sum(c.get(name, 0) for c in counts) for name in names}
+
+
+def code_version() -> str:
+    """The version of this project, as installed."""
+    try:
+        return version("sparkify-lakehouse")
+    except PackageNotFoundError:
+        return "unknown"

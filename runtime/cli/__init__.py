@@ -1,0 +1,5 @@
+"""The command line. One module per command; `program` lists them."""
+
+from runtime.cli.endings import main
+
+__all__ = ["main"]

@@ -1,0 +1,159 @@
+"""What every command takes: the shared options, before or after its name, and how it talks."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.values import visible
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from runtime.lake import Lakehouse
+    from runtime.settings import Settings
+
+Body = Callable[..., int | None]
+LAKE_FLAGS = ("lake", "song_data", "log_data", "engine")
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What the shared options say, wherever they stood. None: not given on this command line."""
+
+    target: str | None = None
+    lake: str | None = None
+    song_data: str | None = None
+    log_data: str | None = None
+    engine: str | None = None
+    set: Sequence[str] = ()
+    format: str = "table"
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+    def open(self) -> Lakehouse:
+        """The lake that is meant. Raises ConfigError."""
+        from lakehouse import Lakehouse
+
+        given = {flag: getattr(self, flag) for flag in LAKE_FLAGS}
+        lake = Lakehouse.open(self.target, set=self.set, **given)
+        if self.debug or self.verbose:
+            for key, where in sorted(lake.settings.origin.items()):
+                self.say(f"{key} = {_value(lake.settings, key)}  ({where})")
+        return lake
+
+    def say(self, message: str) -> None:
+        """Tell a person something that is not data: on stderr, unless --quiet."""
+        if not self.quiet:
+            warn(message)
+
+    def detail(self, message: str) -> None:
+        """Tell more, with --verbose."""
+        if self.verbose:
+            self.say(message)
+
+    def next_command(self, words: str) -> str:
+        """A command to type next, on the same lake."""
+        for flag in ("target", "lake"):
+            if (value := getattr(self, flag)) is not None:
+                words += f" --{flag} {shlex.quote(value)}"
+        return f"python lakehouse.py {words}"
+
+
+def warn(message: str) -> None:
+    """A line on stderr. A stderr that nobody reads any more stops no run."""
+    try:
+        sys.stderr.write(visible(message, keep="\n") + "\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        return
+
+
+def _value(settings: Settings, key: str) -> object:
+    group, _, inner = key.partition(".")
+    if group == "spark" and inner:
+        return settings.spark[key]
+    return getattr(settings.s3, inner) if inner else getattr(settings, key)
+
+
+def _note(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep what was given. The command is parsed after the program, so its value wins."""
+    given: dict[str, Any] = context.ensure_object(dict)
+    assert parameter.name is not None
+    if parameter.multiple:
+        value = (*given.get(parameter.name, ()), *value)
+    if value is not None:
+        given[parameter.name] = value
+
+
+def _show_version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        from runtime.batch import code_version
+
+        click.echo(f"sparkify-lakehouse {code_version()}")
+        context.exit()
+
+
+def _shared(*names: str, **attributes: Any) -> click.Option:
+    return click.Option(names, **{"expose_value": False, "callback": _note, **attributes})
+
+
+def shared_options() -> list[click.Option]:
+    """The options that stand before or after every command."""
+    on = {"is_flag": True, "default": None}
+    formats = click.Choice(["table", "json", "csv"])
+    version = {"is_flag": True, "is_eager": True, "callback": _show_version}
+    return [
+        _shared("--target", metavar="NAME", help="Settings of conf/NAME.yaml; local by default."),
+        _shared("--lake", metavar="DIR|URI", help="Where the lake is."),
+        _shared("--song-data", metavar="PATH|URI", help="Where songs are delivered."),
+        _shared("--log-data", metavar="PATH|URI", help="Where logs are delivered."),
+        _shared("--engine", metavar="sail|spark", help="Who executes the transformations."),
+        _shared("--set", metavar="key=value", multiple=True, help="Any setting; may be repeated."),
+        _shared("--format", type=formats, help="How data is printed; table by default."),
+        _shared("-q", "--quiet", help="No progress, no notes.", **on),
+        _shared("-v", "--verbose", help="More detail, and where each setting comes from.", **on),
+        _shared("--debug", help="Show where an error was raised.", **on),
+        _shared("--version", help="Show the version and exit.", **version),
+    ]
+
+
+class Command(click.Command):
+    """A command whose help tells its own options from the shared ones."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists of options."""
+        shared = {option.name for option in shared_options()}
+        for title, wanted in (("Options", False), ("Shared options", True)):
+            parameters = [p for p in self.get_params(ctx) if (p.name in shared) == wanted]
+            records = [r for p in parameters if (r := p.get_help_record(ctx)) is not None]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def command(body: Body) -> Command:
+    """A command of its function's name, which gets the Invocation before its own options.
+
+    The function returns its exit code; None is 0.
+    """
+
+    def invoke(**own: Any) -> int:
+        return body(_invocation(click.get_current_context().obj), **own) or 0
+
+    made = click.command(cls=Command)(update_wrapper(invoke, body))
+    made.params += shared_options()
+    return made
+
+
+def _invocation(given: Mapping[str, Any]) -> Invocation:
+    asked = Invocation(**given)
+    if asked.quiet and asked.verbose:
+        raise UsageError("--quiet and --verbose contradict each other: give one of them.")
+    return asked

@@ -1,0 +1,143 @@
+"""What goes to stdout, which is data only: rows as an aligned table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from io import StringIO
+from itertools import islice
+from typing import Any, TextIO
+
+from runtime.cli.values import as_json, as_text, to_json, visible
+
+Row = Sequence[Any]
+NULL, CUT = "NULL", "…"
+NARROWEST = 12  # columns of a terminal that a cut column keeps
+AT_ONCE = 10_000  # rows written at a time
+
+
+def emit(text: str) -> None:
+    """Write data, at once: what comes later may fail."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def emit_json(value: Any, *, lines: bool = False) -> None:
+    """One JSON value, on one line if `lines`."""
+    emit(to_json(value, indent=None if lines else 2) + "\n")
+
+
+def emit_rows(columns: Sequence[str], rows: Iterable[Row], form: str, right: Collection[str] = ()) -> None:
+    """Rows under their columns in a form: table, json or csv.
+
+    In a table numbers stand to the right; `right` names columns that hold numbers as text.
+    """
+    if form == "table":
+        emit_lines(aligned(columns, [list(row) for row in rows], right))
+    elif form == "json":
+        emit_lines(_objects(columns, rows))
+    else:
+        emit_lines(csv_lines(columns, rows))
+
+
+def emit_lines(lines: Iterable[str]) -> None:
+    """Lines, in chunks: a large result need not be one text."""
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, AT_ONCE)):
+        emit("\n".join(chunk) + "\n")
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether a stream shows colours and wants them."""
+    dumb = os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Row], header: bool = True) -> Iterator[str]:
+    """CSV, NULL as nothing. Data is kept exactly, unless a terminal would have to read it."""
+    wanted = visible if sys.stdout.isatty() else str
+    if header:
+        yield _csv_line(wanted(c) for c in columns)
+    for row in rows:
+        yield _csv_line("" if (t := as_text(v)) is None else wanted(t) for v in row)
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Row], right: Collection[str]) -> Iterator[str]:
+    """The lines of a table. Only a terminal's are cut to its width, and only they are coloured."""
+    names = [visible(c) for c in columns]
+    texts = [[NULL if (t := as_text(v)) is None else visible(t) for v in row] for row in rows]
+    widths = _fitting([max(map(_cells, column)) for column in zip(names, *texts, strict=True)])
+    numeric = [c in right or _is_numeric([r[i] for r in rows]) for i, c in enumerate(columns)]
+    colour = coloured(sys.stdout)
+    yield _line(names, widths, numeric, ["1" if colour else ""] * len(names))
+    yield "  ".join("─" * width for width in widths)
+    for row, cells in zip(rows, texts, strict=True):
+        styles = ["2" if colour and value is None else "" for value in row]
+        yield _line(cells, widths, numeric, styles)
+
+
+def _objects(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    """A JSON array, one object a line. A column's second namesake gets a number: objects need keys."""
+    keys = [c if c not in columns[:i] else f"{c}_{i + 1}" for i, c in enumerate(columns)]
+    opening = "["
+    for row in rows:
+        yield opening + to_json({k: as_json(v) for k, v in zip(keys, row, strict=True)})
+        opening = ","
+    yield "]" if opening == "," else "[]"
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], styles: Sequence[str]) -> str:
+    placed = [_styled(_placed(c, w, r), s) for c, w, r, s in zip(cells, widths, right, styles, strict=True)]
+    return "  ".join(placed).rstrip()
+
+
+def _placed(text: str, width: int, right: bool) -> str:
+    if _cells(text) > width:
+        from rich.cells import set_cell_size
+
+        text = set_cell_size(text, width - 1) + CUT
+    gap = " " * (width - _cells(text))
+    return gap + text if right else text + gap
+
+
+def _styled(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if style else text
+
+
+def _fitting(widths: list[int]) -> list[int]:
+    """The widths, the widest cut until all fit a terminal; a file has room for everything."""
+    if not sys.stdout.isatty():
+        return widths
+    excess = sum(widths) + 2 * len(widths) - 2 - shutil.get_terminal_size().columns
+    while excess > 0 and max(widths) > NARROWEST:
+        widest = widths.index(max(widths))
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _cells(text: str) -> int:
+    """The terminal columns a text takes: a Chinese character is two wide, an accent none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _is_numeric(values: Iterable[Any]) -> bool:
+    from decimal import Decimal
+
+    known = [v for v in values if v is not None]
+    return bool(known) and all(
+        isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in known
+    )

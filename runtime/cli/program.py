@@ -1,0 +1,44 @@
+"""The program: its commands in their sections. A new command is one module and one line here."""
+
+from __future__ import annotations
+
+import click
+
+from runtime.cli.history import history
+from runtime.cli.invocation import Command, shared_options
+from runtime.cli.plan import plan
+from runtime.cli.query import query
+from runtime.cli.run import run
+from runtime.cli.sample import sample
+from runtime.cli.status import status
+from runtime.cli.unlock import unlock
+
+SECTIONS: dict[str, list[Command]] = {
+    "Pipeline": [run, plan, sample],
+    "Read": [status, history, query],
+    "Care": [unlock],
+}
+
+
+class Program(click.Group):
+    """The commands under their sections, then the options that all of them take."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sections, and the shared options."""
+        width = max(len(name) for name in self.commands)
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(str(c.name).ljust(width), (c.help or "").partition("\n")[0]) for c in commands]
+                )
+        click.Command.format_options(self, ctx, formatter)
+
+
+program = Program(
+    name="python lakehouse.py",
+    help="Sparkify's lakehouse: raw JSON of songs and listening logs to a star schema in Delta Lake.",
+    epilog="Options may stand before or after the command. COMMAND --help tells more.",
+    commands={str(c.name): c for commands in SECTIONS.values() for c in commands},
+    params=list(shared_options()),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)

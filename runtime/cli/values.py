@@ -1,0 +1,86 @@
+"""A value of a table as JSON and as text."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+# Whatever a terminal might obey, or that shows text in another order than it is read.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text with every control character, terminal escape and bidi mark spelled out, but `keep`."""
+    return _UNSEEN.sub(lambda m: m[0] if m[0] in keep else _spelled(m[0]), text)
+
+
+def as_json(value: Any) -> Any:
+    """What `json.dumps` takes: instants ISO 8601, bytes hex, no number JSON does not have."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return _number(value)
+        case datetime():
+            return _instant(value)
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return f"PT{value.total_seconds():g}S"
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(as_json(k)): as_json(v) for k, v in value.items()}
+        case _:
+            return _of_several(value)
+
+
+def as_text(value: Any) -> str | None:
+    """The same as text, None for NULL: numbers in full, nested values as JSON."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    plain = as_json(value)
+    return plain if isinstance(plain, str | None) else to_json(plain)
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON as people read it, not \\u-escaped; but nothing in it that a terminal would obey."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    return _UNSEEN.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    return _NAMED.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+
+
+def _number(value: Decimal) -> int | float | None:
+    if not value.is_finite():
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _instant(at: datetime) -> str:
+    """Milliseconds when they suffice. Only an instant ends in Z: a time without a zone is no UTC."""
+    utc = at.astimezone(UTC) if at.tzinfo else at
+    precision = "microseconds" if at.microsecond % 1000 else "milliseconds"
+    return utc.replace(tzinfo=None).isoformat(timespec=precision) + ("Z" if at.tzinfo else "")
+
+
+def _of_several(value: Any) -> Any:
+    if hasattr(value, "nanoseconds"):  # Arrow's interval
+        return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:g}S"
+    if not isinstance(value, list | tuple):
+        return str(value)
+    if value and all(isinstance(item, tuple) for item in value):  # Arrow's map: pairs
+        return {str(as_json(k)): as_json(v) for k, v in value}
+    return [as_json(item) for item in value]

@@ -1,0 +1,175 @@
+"""The control plane: Delta tables created, opened, checked and put back through delta-rs.
+
+The engines write rows; everything else about a table's log happens here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from runtime.errors import Fenced
+from runtime.schema import delta_schema
+from runtime.table import Table
+
+# States stay readable until our own vacuum says otherwise: Delta would otherwise drop log entries
+# after 30 days and refuse versions older than 7.
+PROPERTIES = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where the tables of one lake are."""
+
+    root: str
+
+    def uri(self, name: str) -> str:
+        """The location of `layer.table`."""
+        return f"{self.root}/{name.replace('.', '/')}"
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """The table at `version` (newest by default), or None where there is none."""
+        return open_table(self.uri(name), version)
+
+    def create(self, table: Table) -> DeltaTable:
+        """An empty table as declared; one already there is replaced by a new version."""
+        return DeltaTable.create(
+            self.uri(table.name),
+            delta_schema(table.columns),
+            mode="overwrite",
+            partition_by=list(table.partition_by),
+            name=table.name,
+            description=table.grain,
+            configuration=PROPERTIES,
+        )
+
+    def drop(self, name: str) -> None:
+        """Remove a table that was never published."""
+        shutil.rmtree(self.uri(name), ignore_errors=True)
+
+    @property
+    def scratch(self) -> str:
+        """Where a batch keeps what it works on; emptied before and after."""
+        return f"{self.root}/_scratch"
+
+    def clear_scratch(self) -> None:
+        """Remove everything in `scratch`."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
+    """The Delta table at `uri`, or None where there is none."""
+    if "://" not in uri and not Path(uri, "_delta_log").is_dir():
+        return None
+    try:
+        return DeltaTable(uri, version=version)
+    except TableNotFoundError:
+        return None
+
+
+def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
+    """Row counts of the newest commit: `inserted`, `updated`, `deleted`."""
+    metrics: dict[str, Any] = table.history(1)[0].get("operationMetrics", {})
+    if isinstance(metrics, str):
+        metrics = json.loads(metrics)
+    inserted = metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", 0))
+    return {
+        "inserted": int(inserted),
+        "updated": int(metrics.get("numTargetRowsUpdated", 0)),
+        "deleted": int(metrics.get("numTargetRowsDeleted", 0)),
+    }
+
+
+def size(table: DeltaTable) -> Mapping[str, int]:
+    """`rows`, `files` and `bytes` of the version that is open."""
+    files = file_list(table)
+    return {
+        "rows": sum(files["num_records"]),
+        "files": len(files["path"]),
+        "bytes": sum(files["size_bytes"]),
+    }
+
+
+def file_list(table: DeltaTable) -> dict[str, list[Any]]:
+    """The live files with their statistics, as columns; `partition.x` for each partition column."""
+    actions = table.get_add_actions(flatten=True)
+    return {name: list(actions.column(name).to_pylist()) for name in _wanted(actions.schema.names)}
+
+
+def _wanted(names: Iterable[str]) -> list[str]:
+    return [n for n in names if not n.startswith(("min.", "max.", "null_count."))]
+
+
+class Heads:
+    """The newest version of every table of a lake, and the guard that nobody but us moves it."""
+
+    def __init__(self, store: Store, tables: Iterable[Table]) -> None:
+        self.store = store
+        self._tables: dict[str, DeltaTable] = {}
+        self._expected: dict[str, int] = {}
+        for table in tables:
+            opened = store.open(table.name)
+            if opened is None:
+                opened = store.create(table)
+            self._adopt(table.name, opened)
+
+    def _adopt(self, name: str, opened: DeltaTable) -> None:
+        self._tables[name] = opened
+        self._expected[name] = opened.version()
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version each table must have now."""
+        return dict(self._expected)
+
+    def __getitem__(self, name: str) -> DeltaTable:
+        return self._tables[name]
+
+    def recreate(self, table: Table) -> None:
+        """Empty a table and give it the declared schema, as one new version."""
+        self._adopt(table.name, self.store.create(table))
+
+    def wrote(self, name: str, *, may_be_nothing: bool = False) -> Mapping[str, int]:
+        """Row counts of the commit our engine just made. Raises Fenced if anyone else committed."""
+        table, expected = self._tables[name], self._expected[name]
+        table.update_incremental()
+        if may_be_nothing and table.version() == expected:
+            return {"inserted": 0, "updated": 0, "deleted": 0}
+        self._require(name, expected + 1)
+        self._expected[name] = expected + 1
+        return commit_metrics(table)
+
+    def check(self) -> None:
+        """Every table is at the version we left it. Raises Fenced otherwise."""
+        for name, expected in self._expected.items():
+            self._tables[name].update_incremental()
+            self._require(name, expected)
+
+    def _require(self, name: str, version: int) -> None:
+        found = self._tables[name].version()
+        if found != version:
+            raise Fenced(
+                f"{self.store.uri(name)} is at version {found} where this run expected {version}: "
+                "someone else wrote to it while the run held the lease. Nothing was published; "
+                "find the other writer, then run again: the next run rolls back."
+            )
+
+    def is_empty(self, name: str, values: Mapping[str, Iterable[object]] | None = None) -> bool:
+        """Whether no file holds rows of these partition values (of the whole table without)."""
+        files = file_list(self._tables[name])
+        if not values:
+            return not any(files["num_records"])
+        keys = zip(*(map(str, files[f"partition.{c}"]) for c in values), strict=True)
+        wanted = [set(map(str, v)) for v in values.values()]
+        return not any(all(k in w for k, w in zip(key, wanted, strict=True)) for key in keys)

@@ -1,0 +1,57 @@
+"""Who executes the PySpark code: Sail in this process, or Apache Spark. One engine a process.
+
+PySpark decides once per process between classic Spark and Spark Connect, so the first engine started
+is the engine of the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from runtime.errors import EngineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SESSION = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
+
+
+class Engine(Protocol):
+    """A running engine."""
+
+    name: str
+    spark: SparkSession
+    partitions: int
+
+    def read(self, uri: str, version: int | None = None) -> DataFrame:
+        """A Delta table as of a version; the newest by default."""
+        ...
+
+
+_running: Engine | None = None
+
+
+def start(name: str, *, confs: Mapping[str, str], partitions: int | None) -> Engine:
+    """The engine of this process, started if it is not running. Raises EngineError."""
+    global _running
+    if _running is None:
+        # Workers must run this interpreter, not whatever `python3` is first on the PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        cores = partitions or len(os.sched_getaffinity(0))
+        if name == "sail":
+            from runtime.engine.sail import Sail
+
+            _running = Sail(cores)
+        else:
+            from runtime.engine.spark import Spark
+
+            _running = Spark(cores, confs)
+    if _running.name != name:
+        raise EngineError(
+            f"engine: this process already runs {_running.name}, so it cannot start {name} as well. "
+            f"PySpark allows one engine a process: use {_running.name}, or start a new process."
+        )
+    return _running

@@ -1,0 +1,106 @@
+"""The jars of Delta Lake for Spark: resolved once through delta-spark, then kept.
+
+delta-spark would bring 33 jars, a second Hadoop among them; Spark ships all but five. Those five are
+copied to a cache, and later sessions take them from there without asking any repository.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.errors import EngineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NEEDED = (
+    "delta-spark_*",
+    "delta-storage-*",
+    "delta-kernel-api-*",
+    "delta-kernel-defaults-*",
+    "delta-kernel-unitycatalog-*",
+)
+# Spark's own distribution has these, in newer versions.
+SHIPPED = (
+    "org.apache.hadoop",
+    "org.apache.parquet",
+    "org.apache.logging.log4j",
+    "org.slf4j",
+    "com.fasterxml.jackson.core",
+    "com.fasterxml.jackson.datatype",
+    "com.github.luben",
+    "io.unitycatalog",
+    "io.airlift",
+    "org.locationtech.jts",
+    "org.xerial.snappy",
+    "org.roaringbitmap",
+)
+RESOLVE = """
+import sys
+from delta import configure_spark_with_delta_pip
+from pyspark.sql import SparkSession
+builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+builder = builder.config("spark.jars.ivy", sys.argv[1]).config("spark.jars.excludes", sys.argv[2])
+configure_spark_with_delta_pip(builder).getOrCreate().stop()
+"""
+EXTENSIONS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+def with_delta(builder: SparkSession.Builder, master: str) -> SparkSession.Builder:
+    """The builder with Delta Lake on it. Raises EngineError when its jars cannot be had."""
+    for key, value in EXTENSIONS.items():
+        builder = builder.config(key, value)
+    paths = [str(jar) for jar in cached() or resolve()]
+    if not master.startswith("local"):  # executors elsewhere fetch them from the driver
+        builder = builder.config("spark.jars", ",".join(paths))
+    return builder.config("spark.driver.extraClassPath", os.pathsep.join(paths))
+
+
+def cache_folder() -> Path:
+    """Where the jars are kept: the user's cache, or the environment where that cannot be written."""
+    name = Path("sparkify-lakehouse", f"delta-{version('delta-spark')}")
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        Path(base, name).mkdir(parents=True, exist_ok=True)
+        return Path(base, name)
+    except (OSError, RuntimeError):
+        Path(sys.prefix, "share", name).mkdir(parents=True, exist_ok=True)
+        return Path(sys.prefix, "share", name)
+
+
+def cached() -> list[Path]:
+    """The five jars when all of them are in the cache, otherwise none."""
+    found = [sorted(cache_folder().glob(f"{name}.jar")) for name in NEEDED]
+    return [jars[0] for jars in found] if all(found) else []
+
+
+def resolve() -> list[Path]:
+    """Fetch the jars from Maven Central by delta-spark's own rules and keep the five we need."""
+    sys.stderr.write("fetching the Delta Lake jars for Spark (once, about 13 MB) …\n")
+    with tempfile.TemporaryDirectory() as ivy:
+        excluded = ",".join(f"{group}:*" for group in SHIPPED)
+        done = subprocess.run([sys.executable, "-c", RESOLVE, ivy, excluded], capture_output=True, text=True)
+        for name in NEEDED:
+            for jar in Path(ivy, "jars").glob(f"io.delta_{name}.jar"):
+                # Moved in one step, so that a parallel start never sees half a jar.
+                part = cache_folder() / f"{jar.name}.{os.getpid()}"
+                shutil.copy(jar, part)
+                part.rename(cache_folder() / jar.name.removeprefix("io.delta_"))
+    if jars := cached():
+        return jars
+    why = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
+    raise EngineError(
+        f"engine spark: the Delta Lake jars could not be fetched into {cache_folder()}: {why.strip()} "
+        "Check the connection to Maven Central (or set spark.jars.ivySettings for a mirror), or use "
+        "the default engine, sail, which needs none."
+    )

@@ -1,0 +1,40 @@
+"""Sail: a Rust engine that speaks Spark Connect, in this process, without Java."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+
+from runtime.engine import SESSION
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class Sail:
+    """A Sail server on a free loopback port and a session on it."""
+
+    name = "sail"
+
+    def __init__(self, partitions: int) -> None:
+        os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
+        from pysail.spark import SparkConnectServer
+        from pyspark.sql import SparkSession
+
+        self.partitions = partitions
+        self._server = SparkConnectServer(ip="127.0.0.1", port=0)
+        self._server.start(background=True)
+        _, port = self._server.listening_address
+        self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+        for key, value in SESSION.items():
+            self.spark.conf.set(key, value)
+
+    def read(self, uri: str, version: int | None = None) -> DataFrame:
+        """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""
+        if version is None or DeltaTable(uri).version() == version:
+            return self.spark.read.format("delta").load(uri)
+        from runtime.engine.pinned import read_pinned
+
+        return read_pinned(self.spark, uri, version, self.partitions)

@@ -1,0 +1,98 @@
+"""Apache Spark through delta-spark: local, or whatever cluster spark-submit names."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.engine import SESSION
+from runtime.engine.jars import with_delta
+from runtime.errors import EngineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+JAVA = (17, 21)
+LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
+INSTALL = (
+    "install Java 17 or 21 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME; "
+    "the default engine, sail, needs no Java"
+)
+
+
+class Spark:
+    """A Spark session with Delta Lake."""
+
+    name = "spark"
+
+    def __init__(self, partitions: int, confs: Mapping[str, str]) -> None:
+        require_java()
+        self.partitions = partitions
+        self.spark = _session({**_local(partitions), **SESSION, **confs})
+        self.spark.sparkContext.setLogLevel("ERROR")
+
+    def read(self, uri: str, version: int | None = None) -> DataFrame:
+        """A Delta table as of a version."""
+        reader = self.spark.read.format("delta")
+        return (reader if version is None else reader.option("versionAsOf", version)).load(uri)
+
+
+def java_version() -> int | None:
+    """The major version of the Java that Spark would start, None where there is none that runs."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    try:
+        found = subprocess.run(
+            [java or "java", "-version"], capture_output=True, text=True, check=True, timeout=30
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    number = re.search(r'version "(?:1\.)?(\d+)', found.stderr)
+    return int(number[1]) if number else None
+
+
+def require_java() -> None:
+    """Raises EngineError, naming what to install, unless Java 17 or 21 runs."""
+    found = java_version()
+    if found not in JAVA:
+        what = "Java was not found" if found is None else f"Java {found} does not run Spark 4"
+        raise EngineError(f"engine spark: {what}: {INSTALL}.")
+
+
+def _local(partitions: int) -> dict[str, str]:
+    """What suits one machine; a cluster's own settings come from its target and spark-submit."""
+    return {
+        "spark.master": f"local[{partitions}]",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING}",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": str(partitions),
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    }
+
+
+def _session(confs: Mapping[str, str]) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    builder = SparkSession.builder.appName("sparkify-lakehouse")
+    for key, value in confs.items():
+        if not (submitted and key in ("spark.master", "spark.driver.host", "spark.driver.bindAddress")):
+            builder = builder.config(key, value)
+    try:
+        return with_delta(builder, confs["spark.master"]).getOrCreate()
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"engine spark: Spark did not start: {str(error).splitlines()[0]}. Run with --debug for "
+            "the whole story; the default engine, sail, needs no Java."
+        ) from error

@@ -1,0 +1,66 @@
+"""Every error a user can see, and the exit code it ends with.
+
+LakehouseError             3  internal: something the project should have prevented
+├── UsageError             2  the command line or a statement is wrong
+├── ConfigError            2  settings are wrong; lists every problem found
+├── SourceError            2  a source is missing or cannot be listed
+├── EngineError            2  the engine cannot start (Java, jars, memory)
+├── SchemaChanged          2  the code's tables no longer fit the lake's
+├── CheckFailed            1  a check the user asked for found something
+├── LeaseHeld              4  another run is writing to this lake
+└── Fenced                 3  someone else wrote to the lake while we held the lease
+
+A message is one paragraph: what, where, why, and what to do about it.
+"""
+
+
+class LakehouseError(Exception):
+    """The root of every error raised on purpose."""
+
+    exit_code = 3
+
+
+class UsageError(LakehouseError):
+    """The command line, an argument or a statement is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(LakehouseError):
+    """The settings are wrong; the message lists every problem."""
+
+    exit_code = 2
+
+
+class SourceError(LakehouseError):
+    """A source is missing or cannot be listed."""
+
+    exit_code = 2
+
+
+class EngineError(LakehouseError):
+    """The engine cannot start or is not there."""
+
+    exit_code = 2
+
+
+class SchemaChanged(LakehouseError):
+    """The code declares a table otherwise than the lake holds it."""
+
+    exit_code = 2
+
+
+class CheckFailed(LakehouseError):
+    """A check the user asked for found something."""
+
+    exit_code = 1
+
+
+class LeaseHeld(LakehouseError):
+    """Another run is writing to this lake."""
+
+    exit_code = 4
+
+
+class Fenced(LakehouseError):
+    """Someone else wrote to the lake while this run held the lease."""

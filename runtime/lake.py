@@ -1,0 +1,234 @@
+"""The lake as Python sees it: open it, look, ask, run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from runtime import engine
+from runtime.errors import UsageError
+from runtime.lease import is_held
+from runtime.ledger import Contents, Ledger, State
+from runtime.planning import find_work
+from runtime.progress import Progress, Silent
+from runtime.runner import Report, Runner, changed_rules, changed_shapes
+from runtime.settings import Settings, check_sources, load_settings
+from runtime.snapshot import Snapshot, TableView
+from runtime.suggest import nearest
+from runtime.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from runtime.engine import Engine
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """One lake under given settings. Reading starts no engine; `run()` and `.spark()` start one."""
+
+    settings: Settings
+
+    # The layers' tables. The entry module sets them: the runtime imports no layer.
+    tables: ClassVar[Mapping[str, Table]] = {}
+
+    @classmethod
+    def open(cls, target: str | None = None, *, set: Sequence[str] = (), **flags: str | None) -> Self:
+        """The lake of a target; `lake`, `song_data`, `log_data`, `engine` override its settings.
+
+        Any other setting is given as `set=["key=value", …]`. Raises ConfigError.
+        """
+        return cls(load_settings(target, flags=flags, sets=set))
+
+    def at(self, *, batch: int | None = None, as_of: str | datetime | None = None) -> Snapshot:
+        """The whole lake as of a batch, or as last published at or before a time (UTC by default).
+
+        Raises UsageError for a batch that is not there or a time before the first.
+        """
+        known = self._known()
+        if batch is not None and as_of is not None:
+            raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
+        if batch is not None:
+            state = _state_of(known, batch)
+        elif as_of is not None:
+            state = _state_at(known, as_of)
+        else:
+            assert known.last is not None
+            state = known.last
+        return Snapshot(Runner(self.settings, self.tables).store, self.tables, state, self._engine)
+
+    def table(self, name: str) -> TableView:
+        """One table, `layer.table`, as last published. Raises UsageError for an unknown name."""
+        return self.at().table(name)
+
+    def sql(self, statement: str) -> pyarrow.Table:
+        """The rows of one reading statement over all tables, as last published."""
+        return self.at().sql(statement)
+
+    def run(self, *, progress: Progress | None = None, **options: bool) -> Report:
+        """Bring the lake up to date with its sources.
+
+        `retry_bad` reads files again that could not be read; `fail_fast` stops at the first such file;
+        `full_refresh` rebuilds silver and gold from bronze. Raises LakehouseError.
+        """
+        if not options.get("full_refresh"):
+            check_sources(self.settings)
+        return Runner(self.settings, self.tables, progress or Silent()).run(**options)
+
+    def plan(self) -> dict[str, Any]:
+        """What the next run would do, and why. Starts nothing.
+
+        Keys: `files` (path, source, bytes, reason), `bad_files`, `new_tables`, `changed_schemas`,
+        `changed_rules`.
+        """
+        check_sources(self.settings)
+        known = self._ledger().contents()
+        work = find_work(self.settings, known)
+        stored = set(known.last.tables) if known.last else set(self.tables)
+        return {
+            "files": [
+                {
+                    "path": f.listed.uri,
+                    "source": f.listed.source,
+                    "bytes": f.inspected.content_bytes - f.start,
+                    "reason": f.reason,
+                }
+                for f in work.files
+            ],
+            "bad_files": [{"path": b.uri, "error": b.error} for b in work.bad],
+            "new_tables": sorted(set(self.tables) - stored),
+            "changed_schemas": changed_shapes(self.tables, known),
+            "changed_rules": list(changed_rules(self.tables, known)),
+        }
+
+    def status(self) -> dict[str, Any]:
+        """`batch_id`, `tables` (rows, version, files, bytes each) and `quarantine` (by reason)."""
+        known = self._known()
+        assert known.last is not None
+        sizes = ("rows", "version", "files", "bytes")
+        return {
+            "batch_id": known.last.batch_id,
+            "tables": {n: {s: t[s] for s in sizes} for n, t in known.last.tables.items()},
+            "quarantine": _quarantine(known),
+        }
+
+    def upkeep(self) -> dict[str, Any]:
+        """What `status` tells a person besides: the last state, unreadable files, the lease."""
+        ledger = self._ledger()
+        known = ledger.contents()
+        lease = ledger.lease()
+        return {
+            "last": known.last,
+            "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in known.bad.items()],
+            "lease": lease if is_held(lease) else None,
+        }
+
+    def history(self, table: str | None = None) -> list[dict[str, Any]]:
+        """All published states, oldest first; or one table's commits, each with its batch.
+
+        A state has batch_id, kind, at (ISO 8601, UTC), files, records, tables, seconds, engine and
+        code_version.
+        """
+        known = self._known()
+        states = sorted(known.batches.values(), key=lambda s: s.batch_id)
+        if table is not None:
+            return self._commits(table, states)
+        shown = ("batch_id", "kind", "at", "files", "records", "tables", "seconds", "engine")
+        return [
+            {**{name: getattr(s, name) for name in shown}, "code_version": s.code_version} for s in states
+        ]
+
+    def unlock(self, *, force: bool = False) -> str:
+        """Release a dead run's lease; a live one only with `force`. Says what was done."""
+        ledger = self._ledger()
+        lease = ledger.lease()
+        if lease is None or lease["released"]:
+            return "The lease is free."
+        if is_held(lease) and not force:
+            raise UsageError(
+                f"The lease is held by process {lease['pid']} on {lease['host']}, which is alive. "
+                "Wait for it or stop it; `unlock --force` takes the lease from it, and it will then "
+                "publish nothing more."
+            )
+        ledger.commit([], {**lease, "released": True})
+        return f"Released the lease of process {lease['pid']} on {lease['host']}."
+
+    def _commits(self, table: str, states: list[State]) -> list[dict[str, Any]]:
+        if table not in self.tables:
+            raise UsageError(f"history: there is no table {table!r}{nearest(table, self.tables)}")
+        opened = Runner(self.settings, self.tables).store.open(table)
+        published: dict[int, int] = {}
+        for state in states:
+            if table in state.tables:
+                published.setdefault(state.tables[table]["version"], state.batch_id)
+        return [
+            {
+                "version": commit["version"],
+                "at": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat(),
+                "operation": commit["operation"],
+                "batch_id": published.get(commit["version"]),
+            }
+            for commit in reversed(opened.history() if opened else [])
+        ]
+
+    def _ledger(self) -> Ledger:
+        return Runner(self.settings, self.tables).ledger
+
+    def _known(self) -> Contents:
+        known = self._ledger().contents()
+        if known.last is None:
+            raise UsageError(
+                f"{self.settings.lake} holds no published batch yet. Fill it with: "
+                f"python lakehouse.py run --lake {self.settings.lake}"
+            )
+        return known
+
+    def _engine(self) -> Engine:
+        chosen = self.settings
+        return engine.start(chosen.engine, confs=chosen.spark, partitions=chosen.partitions)
+
+
+def _state_of(known: Contents, batch: int) -> State:
+    if batch in known.batches:
+        return known.batches[batch]
+    ids = sorted(known.batches)
+    raise UsageError(
+        f"There is no batch {batch}: the lake has batches {ids[0]} to {ids[-1]}. "
+        "`python lakehouse.py history` lists them."
+    )
+
+
+def _state_at(known: Contents, as_of: str | datetime) -> State:
+    at = _instant(as_of)
+    states = sorted(known.batches.values(), key=lambda s: s.batch_id)
+    before = [s for s in states if s.published_at <= at]
+    if before:
+        return before[-1]
+    raise UsageError(
+        f"Nothing was published at or before {at:%Y-%m-%d %H:%M:%S} UTC: the first state, batch "
+        f"{states[0].batch_id}, was published at {states[0].published_at:%Y-%m-%d %H:%M:%S} UTC."
+    )
+
+
+def _instant(as_of: str | datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+    except ValueError:
+        raise UsageError(
+            f"--as-of: {as_of!r} is no time. Write it as 2026-11-20, '2026-11-20 10:00' or "
+            "2026-11-20T10:00:00+02:00; without an offset it is UTC."
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _quarantine(known: Contents) -> dict[str, int]:
+    """Rejected records by reason in the current state: a full refresh judges all of them anew."""
+    counts: dict[str, int] = {}
+    for state in known.chain:
+        if state.kind == "full refresh":
+            counts = {}
+        for reason, n in state.reasons.items():
+            counts[reason] = counts.get(reason, 0) + n
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,151 @@
+"""The lease: one writer per lake, renewed by every commit of its owner and by a heartbeat.
+
+A holder is dead when its process is (same machine: boot id, pid and start time), or when its last
+commit is older than `lease_seconds`. Whoever takes over commits to the ledger, and that makes the old
+holder's next commit fail: a paused run that wakes up cannot publish.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from runtime.errors import Fenced, LeaseHeld
+from runtime.ledger import Ledger, now
+
+
+class Owner:
+    """The right to write to a lake, for as long as nobody else commits to its ledger."""
+
+    def __init__(self, ledger: Ledger, command: str, seconds: float) -> None:
+        self.ledger = ledger
+        self._identity = {**_process(), "id": uuid.uuid4().hex, "command": command}
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._lost: Fenced | None = None
+        self._beat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
+
+    def commit(self, rows: Iterable[Mapping[str, Any]], *, release: bool = False) -> None:
+        """Append facts; with `release` the lease ends with the same commit. Raises Fenced."""
+        with self._lock:
+            if self._lost is not None:
+                raise self._lost
+            self.ledger.commit(rows, self._lease(released=release))
+
+    def start(self) -> Self:
+        """Claim the lease and begin to renew it. Raises LeaseHeld when another claim was faster."""
+        try:
+            self.commit([])
+        except Fenced:
+            self.ledger.refresh()
+            raise held(self.ledger) from None
+        self._beat.start()
+        return self
+
+    def release(self) -> None:
+        """End the lease, unless it is lost already."""
+        self._stop.set()
+        self._beat.join()
+        with self._lock:
+            if self._lost is None and not (self.ledger.lease() or {}).get("released"):
+                self.ledger.compact(self._lease(released=False))
+                self.ledger.commit([], self._lease(released=True))
+
+    def _lease(self, *, released: bool) -> dict[str, Any]:
+        return {
+            **self._identity,
+            "at": now().isoformat(),
+            "seconds": self._seconds,
+            "released": released,
+        }
+
+    def _keep_alive(self) -> None:
+        while not self._stop.wait(self._seconds / 4):
+            with self._lock:
+                try:
+                    self.ledger.commit([], self._lease(released=False))
+                except Fenced as lost:
+                    self._lost = lost
+                    return
+
+
+@contextmanager
+def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
+    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder."""
+    ledger.create()
+    ledger.refresh()
+    if is_held(ledger.lease()):
+        raise held(ledger)
+    owner = Owner(ledger, command, seconds).start()
+    try:
+        yield owner
+    finally:
+        owner.release()
+
+
+def is_held(lease: Mapping[str, Any] | None) -> bool:
+    """Whether a live process holds this lease."""
+    if lease is None or lease["released"]:
+        return False
+    if lease["boot"] == _boot():
+        return _started(lease["pid"]) == lease["started"] and _fresh(lease)
+    return _fresh(lease)
+
+
+def held(ledger: Ledger) -> LeaseHeld:
+    """The error that names the holder."""
+    lease = ledger.lease() or {}
+    return LeaseHeld(
+        f"{ledger.uri} is held by `{lease.get('command', '?')}`, process {lease.get('pid', '?')} on "
+        f"{lease.get('host', '?')}, last heard of at {lease.get('at', '?')}. One run writes at a time: "
+        "wait for it. Should that process be gone, the lease ends by itself "
+        f"{lease.get('seconds', 60):g} s after its last sign of life, or at once with "
+        "`python lakehouse.py unlock --force`."
+    )
+
+
+def _fresh(lease: Mapping[str, Any]) -> bool:
+    age = now() - datetime.fromisoformat(lease["at"])
+    return age < timedelta(seconds=lease["seconds"])
+
+
+def _process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "started": _started(pid)}
+
+
+def _boot() -> str:
+    """What tells one boot of one machine from any other."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"{socket.gethostname()}:{uuid.getnode()}"
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, in kernel ticks; None when there is none, or a zombie is left of it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _alive(pid)
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _alive(pid: int) -> str | None:
+    """Where there is no /proc: whether the pid exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return None if Path("/proc/self/stat").exists() else "alive"

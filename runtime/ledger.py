@@ -1,0 +1,265 @@
+"""The ledger: which files are in which batch, and which table versions a batch published.
+
+A Delta table, `_ledger`, written only through delta-rs. One row per fact:
+
+| kind     | columns used                                                          |
+|----------|-----------------------------------------------------------------------|
+| delivery | delivery, source, path, uri, size, signature, digest                  |
+| seen     | delivery, signature: a known content under a new modification time    |
+| bad      | source, path, uri, signature, error: a file that could not be read    |
+| state    | batch_id, body: everything a publish says, as JSON                    |
+
+The lease is not a row but the metadata of the newest commit, so that every commit of the owner renews
+it, and a commit by anyone else makes the owner's next one fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from runtime.delta import PROPERTIES, open_table
+from runtime.errors import Fenced
+
+SCHEMA = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("batch_id", pa.int64()),
+        ("delivery", pa.int64()),
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("signature", pa.string()),
+        ("digest", pa.string()),
+        ("error", pa.string()),
+        ("body", pa.string()),
+    ]
+)
+COMPACT_AFTER = 50  # live files; keeps a read of the ledger to a few milliseconds
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One content version of one file, numbered in the order first listed."""
+
+    delivery: int
+    source: str
+    path: str
+    uri: str
+    size: int
+    signature: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What one publish says. `base` is the state it continues, None for the first.
+
+    `tables` gives version, rows, files, bytes and the rows inserted, updated and deleted; `deliveries`
+    are those taken in whole by this batch, `partial` maps a delivery to [next byte, next line].
+    """
+
+    batch_id: int
+    kind: str
+    base: int | None
+    at: str
+    tables: Mapping[str, Mapping[str, int]]
+    files: Mapping[str, int] = field(default_factory=dict)
+    records: Mapping[str, int] = field(default_factory=dict)
+    deliveries: Sequence[int] = ()
+    partial: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    engine: str = ""
+    code_version: str = ""
+
+    @property
+    def published_at(self) -> datetime:
+        """When it became visible, UTC."""
+        return datetime.fromisoformat(self.at)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything the ledger says, as of one of its versions."""
+
+    deliveries: Mapping[int, Delivery]
+    states: Sequence[State]
+    bad: Mapping[tuple[str, str], tuple[str, str]]  # (source, path) -> (signature, error)
+
+    @property
+    def last(self) -> State | None:
+        """The last published state, None before the first."""
+        return self.states[-1] if self.states else None
+
+    @cached_property
+    def batches(self) -> Mapping[int, State]:
+        """States by batch id; a rolled-back state's newer versions replace its older ones."""
+        return {state.batch_id: state for state in self.states}
+
+    @cached_property
+    def chain(self) -> tuple[State, ...]:
+        """The states the last one stands on, oldest first, itself included."""
+        chain, at = [], self.last
+        while at is not None:
+            chain.append(at)
+            at = None if at.base is None else self.batches[at.base]
+        return tuple(reversed(chain))
+
+    @cached_property
+    def ingested(self) -> frozenset[int]:
+        """Deliveries that are in the lake whole."""
+        return frozenset(d for state in self.chain for d in state.deliveries)
+
+    @cached_property
+    def partial(self) -> Mapping[int, tuple[int, int]]:
+        """Deliveries taken in up to (next byte, next line)."""
+        found = {int(d): (p[0], p[1]) for s in self.chain for d, p in s.partial.items()}
+        return {d: p for d, p in found.items() if d not in self.ingested}
+
+    @property
+    def next_delivery(self) -> int:
+        """The next free delivery number."""
+        return max(self.deliveries, default=0) + 1
+
+    @property
+    def next_batch_id(self) -> int:
+        """The next free batch id; ids are never used twice."""
+        return max(self.batches, default=0) + 1
+
+
+EMPTY = Contents({}, (), {})
+
+
+class Ledger:
+    """One handle on the ledger table. Only the handle that made the newest commit can commit again."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._table: DeltaTable | None = open_table(uri)
+
+    @property
+    def version(self) -> int:
+        """The version this handle has read or written last; -1 where there is no ledger."""
+        return -1 if self._table is None else self._table.version()
+
+    def refresh(self) -> None:
+        """Read the newest version."""
+        self._table = open_table(self.uri)
+
+    def create(self) -> None:
+        """Make the table if it is missing; another process may do so first."""
+        if self._table is None:
+            self._table = DeltaTable.create(
+                self.uri,
+                _delta(SCHEMA),
+                mode="ignore",
+                name="_ledger",
+                description="one row per fact about the lake's files and batches",
+                configuration=PROPERTIES,
+            )
+
+    def lease(self) -> dict[str, Any] | None:
+        """The lease in the newest commit's metadata, None if it says none."""
+        if self._table is None:
+            return None
+        stored = self._table.history(1)[0].get("lease")
+        return json.loads(stored) if stored else None
+
+    def contents(self) -> Contents:
+        """All facts, read in one pass."""
+        if self._table is None:
+            return EMPTY
+        query = QueryBuilder().register("ledger", self._table).execute("select * from ledger")
+        return _contents(pa.table(query.read_all()).to_pylist())
+
+    def commit(self, rows: Iterable[Mapping[str, Any]], lease: Mapping[str, Any]) -> None:
+        """Append rows under the lease. Raises Fenced when anyone committed since our last commit."""
+        self._fenced(
+            lambda properties: write_deltalake(
+                self._opened, _arrow(rows), mode="append", commit_properties=properties
+            ),
+            lease,
+        )
+
+    def compact(self, lease: Mapping[str, Any]) -> None:
+        """Merge the ledger's own small files once there are many."""
+        if len(self._opened.file_uris()) > COMPACT_AFTER:
+            self._fenced(
+                lambda properties: self._opened.optimize.compact(commit_properties=properties),
+                lease,
+            )
+            self._opened.create_checkpoint()
+
+    @property
+    def _opened(self) -> DeltaTable:
+        if self._table is None:
+            raise Fenced(f"{self.uri} is gone; nothing was published.")
+        return self._table
+
+    def _fenced(self, write: Any, lease: Mapping[str, Any]) -> None:
+        properties = CommitProperties(custom_metadata={"lease": json.dumps(lease)}, max_commit_retries=0)
+        try:
+            write(properties)
+        except CommitFailedError as error:
+            raise Fenced(
+                f"another process took over the lease of {self.uri} while this run was working "
+                "(was it paused, or its clock far off?). This run published nothing more; run again."
+            ) from error
+
+
+def delivery_row(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as a ledger row."""
+    return {"kind": "delivery", **asdict(delivery)}
+
+
+def state_row(state: State) -> dict[str, Any]:
+    """A state as a ledger row."""
+    return {"kind": "state", "batch_id": state.batch_id, "body": json.dumps(asdict(state))}
+
+
+def now() -> datetime:
+    """The time on this machine, UTC."""
+    return datetime.now(UTC)
+
+
+def _arrow(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    at = now()
+    return pa.Table.from_pylist([{"at": at, **row} for row in rows], schema=SCHEMA)
+
+
+def _delta(schema: pa.Schema) -> Any:
+    from deltalake import Schema
+
+    return Schema.from_arrow(schema)
+
+
+def _contents(rows: list[dict[str, Any]]) -> Contents:
+    deliveries = {
+        r["delivery"]: Delivery(**{name: r[name] for name in Delivery.__dataclass_fields__})
+        for r in rows
+        if r["kind"] == "delivery"
+    }
+    # `seen` facts replace signatures: the latest by time wins, rows of one table have no order.
+    for r in sorted((r for r in rows if r["kind"] == "seen"), key=lambda r: r["at"]):
+        old = deliveries[r["delivery"]]
+        deliveries[old.delivery] = Delivery(**{**asdict(old), "signature": r["signature"]})
+    states = [(r["at"], State(**json.loads(r["body"]))) for r in rows if r["kind"] == "state"]
+    states.sort(key=lambda pair: (pair[1].batch_id, pair[0]))
+    bad = {
+        (r["source"], r["path"]): (r["signature"], r["error"])
+        for r in sorted((r for r in rows if r["kind"] == "bad"), key=lambda r: r["at"])
+    }
+    return Contents(deliveries, tuple(state for _, state in states), bad)

@@ -1,0 +1,228 @@
+"""What there is to do: the files at the sources, less what the ledger knows.
+
+A file is known by the digest of its content. Its signature (size and times) only spares reading it:
+where the signature is unchanged the content is taken to be, where it changed the content decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtime.errors import SourceError
+from runtime.ledger import Contents, Delivery, delivery_row
+from runtime.settings import Settings
+from runtime.sources.content import ContentReader, Unreadable
+from runtime.sources.files import MEMBER_MARK
+from runtime.sources.inspection import MARK_BYTES, Inspected, inspect
+from runtime.sources.listing import BadFile, Listed, list_source
+from runtime.sources.slicing import Slice, cut
+
+SOURCES = ("song_data", "log_data")
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A content version to take in, from a byte and a line on. `reason` says why it is new."""
+
+    listed: Listed
+    inspected: Inspected
+    delivery: int
+    reason: str
+    start: int = 0
+    first_line: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run would do. `bad` are files not yet remembered as unreadable; `touched` are known
+    contents under a new signature; `numbered` are the deliveries this listing numbers."""
+
+    files: tuple[NewFile, ...] = ()
+    bad: tuple[BadFile, ...] = ()
+    touched: tuple[Delivery, ...] = ()
+    numbered: tuple[Delivery, ...] = ()
+    listed: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a run has nothing to take in and nothing to remember."""
+        return not self.files and not self.bad
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The ledger rows that remember this plan."""
+        bad = [
+            {
+                "kind": "bad",
+                "source": b.source,
+                "path": b.path,
+                "uri": b.uri,
+                "signature": b.signature,
+                "error": b.error,
+            }
+            for b in self.bad
+        ]
+        seen = [{"kind": "seen", "delivery": d.delivery, "signature": d.signature} for d in self.touched]
+        return [*(delivery_row(d) for d in self.numbered), *seen, *bad]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a new file that one batch takes; `rest` is (next byte, next line) or None."""
+
+    file: NewFile
+    slices: tuple[Slice, ...]
+    rest: tuple[int, int] | None
+
+
+Batch = tuple[Piece, ...]
+
+
+def find_work(settings: Settings, known: Contents, *, retry_bad: bool = False) -> Work:
+    """List the sources and subtract what the ledger knows. Raises SourceError for a missing source."""
+    listings = [
+        list_source(source, root) for source in SOURCES if (root := getattr(settings, source)) is not None
+    ]
+    files = [file for listing in listings for file in listing.files]
+    bad = [file for listing in listings for file in listing.bad]
+    by_path = _by_path(known)
+    unknown = [f for f in files if _must_read(f, by_path, known, retry_bad=retry_bad)]
+    inspected, unreadable = _inspect(unknown, settings)
+    numbering = iter(range(known.next_delivery, known.next_delivery + len(unknown)))
+    found = [_judge(f, i, by_path.get((f.source, f.path), []), known, numbering) for f, i in inspected]
+    return Work(
+        files=tuple(new for new, _, _ in found if new),
+        bad=tuple(b for b in (*bad, *unreadable) if retry_bad or not _remembered(b, known)),
+        touched=tuple(d for _, d, _ in found if d),
+        numbered=tuple(d for _, _, d in found if d),
+        listed=len(files),
+    )
+
+
+def cut_batches(files: Iterable[NewFile], batch_bytes: int) -> Iterator[Batch]:
+    """The files, in order of delivery, as batches of bounded size. Only line files are ever cut."""
+    batch: list[Piece] = []
+    room = batch_bytes
+    for file in sorted(files, key=lambda f: f.delivery):
+        rest: tuple[int, int] | None = (file.start, file.first_line)
+        while rest is not None:
+            whole = file.inspected.content_bytes - rest[0]
+            if batch and (whole > room and (room < batch_bytes // 2 or not file.inspected.marks)):
+                yield tuple(batch)
+                batch, room = [], batch_bytes
+            piece = _piece(file, rest, room)
+            batch.append(piece)
+            room -= max(1, sum(s.size for s in piece.slices))
+            rest = piece.rest
+            if rest is not None:
+                yield tuple(batch)
+                batch, room = [], batch_bytes
+    if batch:
+        yield tuple(batch)
+
+
+def _piece(file: NewFile, at: tuple[int, int], room: int) -> Piece:
+    slices, rest = cut(file.listed, file.inspected, file.delivery, *at, max(1, room))
+    return Piece(file, slices, None if rest is None else (rest.start, rest.first_line))
+
+
+def _by_path(known: Contents) -> dict[tuple[str, str], list[Delivery]]:
+    found: dict[tuple[str, str], list[Delivery]] = {}
+    for delivery in known.deliveries.values():
+        found.setdefault((delivery.source, delivery.path), []).append(delivery)
+    return found
+
+
+def _must_read(
+    file: Listed,
+    by_path: Mapping[tuple[str, str], list[Delivery]],
+    known: Contents,
+    *,
+    retry_bad: bool,
+) -> bool:
+    """Whether the signature alone cannot tell that there is nothing new about the file."""
+    if not retry_bad and known.bad.get((file.source, file.path), ("",))[0] == file.signature:
+        return False
+    deliveries = by_path.get((file.source, file.path), [])
+    return not any(d.signature == file.signature and d.delivery in known.ingested for d in deliveries)
+
+
+def _remembered(bad: BadFile, known: Contents) -> bool:
+    return known.bad.get((bad.source, bad.path), ("",))[0] == bad.signature
+
+
+def _inspect(files: list[Listed], settings: Settings) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
+    """Read files whole, several at a time; those that cannot be read are told apart."""
+    marks = min(MARK_BYTES, settings.batch_bytes)
+
+    def read(some: list[Listed]) -> list[Inspected | Unreadable]:
+        with ContentReader() as content:  # opens an archive once for all its members
+            return [_inspected(f, content, settings.max_record_bytes, marks) for f in some]
+
+    groups = [files[i : i + 64] for i in range(0, len(files), 64)]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        results = [r for group in pool.map(read, groups) for r in group]
+    pairs = list(zip(files, results, strict=True))
+    return (
+        [(f, r) for f, r in pairs if isinstance(r, Inspected)],
+        [
+            BadFile(f.source, f.path, f.uri, f.signature, str(r))
+            for f, r in pairs
+            if isinstance(r, Unreadable)
+        ],
+    )
+
+
+def _inspected(
+    file: Listed, content: ContentReader, max_record_bytes: int, mark_bytes: int
+) -> Inspected | Unreadable:
+    try:
+        return inspect(file, content, max_record_bytes=max_record_bytes, mark_bytes=mark_bytes)
+    except Unreadable as error:
+        return error
+
+
+def _judge(
+    file: Listed,
+    inspected: Inspected,
+    deliveries: list[Delivery],
+    known: Contents,
+    numbering: Iterator[int],
+) -> tuple[NewFile | None, Delivery | None, Delivery | None]:
+    """(to take in, known but touched, newly numbered) of one file that was read."""
+    same = next((d for d in deliveries if d.digest == inspected.digest), None)
+    if same is None:
+        delivery = Delivery(
+            next(numbering), file.source, file.path, file.uri, file.size, file.signature, inspected.digest
+        )  # fmt: skip
+        reason = "content changed" if deliveries else "new file"
+        return NewFile(file, inspected, delivery.delivery, reason), None, delivery
+    touched = replace(same, signature=file.signature) if same.signature != file.signature else None
+    if same.delivery in known.ingested:
+        return None, touched, None
+    start, line = known.partial.get(same.delivery, (0, 1))
+    reason = "partly taken in" if start else "listed before, not in the lake"
+    return NewFile(file, inspected, same.delivery, reason, start, line), touched, None
+
+
+def changed_since(files: Iterable[Listed]) -> list[Listed]:
+    """Those that are no longer what was listed: gone, unreadable, or another content."""
+    containers: dict[tuple[str, str], list[Listed]] = {}
+    for file in files:
+        archive, mark, _ = file.uri.partition(MEMBER_MARK)
+        container = archive + ".zip" if mark else file.uri
+        containers.setdefault((file.source, container), []).append(file)
+    changed = []
+    for (source, container), members in containers.items():
+        now = _signatures(source, container)
+        changed += [m for m in members if now.get(m.uri) != m.signature]
+    return changed
+
+
+def _signatures(source: str, container: str) -> dict[str, str]:
+    try:
+        return {f.uri: f.signature for f in list_source(source, container).files}
+    except SourceError:
+        return {}

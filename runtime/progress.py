@@ -1,0 +1,44 @@
+"""What a run tells while it works. The command line shows it; a library call stays silent."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from runtime.ledger import State
+from runtime.steps.workbench import Changes
+
+
+class Progress(Protocol):
+    """Someone who is told how a run goes."""
+
+    def note(self, message: str) -> None:
+        """Something happened that the user may want to know."""
+        ...
+
+    def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
+        """A batch begins."""
+        ...
+
+    def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
+        """A table of the batch is done."""
+        ...
+
+    def published(self, state: State) -> None:
+        """The batch is visible."""
+        ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+    def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
+        """Nothing."""
+
+    def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
+        """Nothing."""
+
+    def published(self, state: State) -> None:
+        """Nothing."""

@@ -1,0 +1,210 @@
+"""A run: look for work, claim the lease, roll back what a killed run left, take batches in, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runtime import batch as batches
+from runtime import engine, fingerprints
+from runtime.batch import Lakeside
+from runtime.delta import Heads, Store
+from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
+from runtime.lease import Owner, claim
+from runtime.ledger import Contents, Ledger, State, state_row
+from runtime.planning import Batch, Work, changed_since, cut_batches, find_work
+from runtime.progress import Progress, Silent
+from runtime.settings import Settings
+from runtime.sources.listing import BadFile
+from runtime.table import Table
+
+
+@dataclass
+class Report:
+    """What a run did: the states it published, and the files it could not read."""
+
+    new_files: int = 0
+    states: list[State] = field(default_factory=list)
+    failed: list[BadFile] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `run --format json` prints."""
+        shown: dict[str, Any] = {
+            "new_files": self.new_files,
+            "batches": [state_as_json(state) for state in self.states],
+        }
+        if self.failed:
+            shown["failed_files"] = [{"path": f.uri, "error": f.error} for f in self.failed]
+        return shown
+
+
+def state_as_json(state: State) -> dict[str, Any]:
+    """A published batch as `run --format json` prints it."""
+    records = ("delivered", "accepted", "duplicate", "superseded", "quarantined")
+    counts = ("version", "inserted", "updated", "deleted", "rows")
+    return {
+        "batch_id": state.batch_id,
+        "files": dict(state.files),
+        "records": {name: state.records.get(name, 0) for name in records},
+        "tables": {name: {c: t[c] for c in counts} for name, t in state.tables.items()},
+        "seconds": state.seconds,
+    }
+
+
+@dataclass
+class Runner:
+    """Brings one lake up to date with its sources."""
+
+    settings: Settings
+    tables: Mapping[str, Table]
+    progress: Progress = field(default_factory=Silent)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.settings.lake)
+        self.ledger = Ledger(self.store.uri("_ledger"))
+
+    def run(self, *, retry_bad: bool = False, fail_fast: bool = False, full_refresh: bool = False) -> Report:
+        """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced."""
+        if full_refresh:
+            return self._full_refresh()
+        known = self.ledger.contents()
+        self._require_same_shape(known)
+        if self._find(known, retry_bad).is_empty and not self._new_tables(known):
+            return Report()
+        with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
+            return self._take_in(owner, retry_bad=retry_bad, fail_fast=fail_fast)
+
+    def _take_in(self, owner: Owner, *, retry_bad: bool, fail_fast: bool) -> Report:
+        known = self.ledger.contents()
+        work = self._find(known, retry_bad)
+        report = Report(new_files=len(work.files), failed=list(work.bad))
+        if fail_fast and work.bad:
+            bad = work.bad[0]
+            raise CheckFailed(
+                f"{bad.uri}: {bad.error} Nothing was taken in, because of --fail-fast. Mend or remove "
+                "the file, or run without --fail-fast to take the others."
+            )
+        if work.is_empty and not self._new_tables(known):
+            return report
+        owner.commit(work.rows())
+        if work.files or self._new_tables(known):
+            with self._at_work(owner) as shared:
+                self._batches(owner, shared, work, report)
+        return report
+
+    def _batches(self, owner: Owner, shared: Lakeside, work: Work, report: Report) -> None:
+        cut = list(cut_batches(work.files, self.settings.batch_bytes))
+        for batch in cut or [()]:
+            if state := self._publish(owner, shared, batch, report):
+                report.states.append(state)
+
+    def _publish(self, owner: Owner, shared: Lakeside, batch: Batch, report: Report) -> State | None:
+        """Take one batch in. Files that change under our hands are left for the next run."""
+        batch = self._without_changed(batch, report)
+        known = self.ledger.contents()
+        if not batch and not self._new_tables(known):
+            return None
+        self.store.clear_scratch()
+        try:
+            state, _ = batches.take_in(shared, known, batch)
+        except LakehouseError:
+            raise
+        except Exception:
+            if not changed_since(p.file.listed for p in batch):
+                raise
+            state = None
+        if state is None or changed_since(p.file.listed for p in batch):
+            shared.heads = self._rolled_back(owner)
+            return self._publish(owner, shared, batch, report)
+        self._commit(owner, shared, state)
+        return state
+
+    def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
+        shared.heads.check()
+        owner.commit([state_row(state)])
+        self.store.clear_scratch()
+        self.progress.published(state)
+
+    def _without_changed(self, batch: Batch, report: Report) -> Batch:
+        changed = {f.uri for f in changed_since(p.file.listed for p in batch)}
+        for piece in batch:
+            file = piece.file.listed
+            if file.uri in changed:
+                why = "changed or went away while the run was reading; the next run lists it anew."
+                report.failed.append(BadFile(file.source, file.path, file.uri, file.signature, why))
+        return tuple(p for p in batch if p.file.listed.uri not in changed)
+
+    def _full_refresh(self) -> Report:
+        with claim(self.ledger, "run --full-refresh", self.settings.lease_seconds) as owner:
+            known = self.ledger.contents()
+            if known.last is None:
+                raise UsageError(
+                    f"{self.store.root} holds no batch yet, so there is nothing to rebuild. "
+                    "Run without --full-refresh first."
+                )
+            with self._at_work(owner) as shared:
+                known = self.ledger.contents()
+                state = batches.rebuild(shared, known, self.settings.batch_bytes)
+                self._commit(owner, shared, state)
+        return Report(states=[state])
+
+    @contextmanager
+    def _at_work(self, owner: Owner) -> Iterator[Lakeside]:
+        """The engine and the tables as last published. Scratch is empty before and after."""
+        heads = self._rolled_back(owner)
+        running = engine.start(
+            self.settings.engine, confs=self.settings.spark, partitions=self.settings.partitions
+        )
+        try:
+            yield Lakeside(self.tables, heads, running, self.progress)
+        finally:
+            self.store.clear_scratch()
+
+    def _rolled_back(self, owner: Owner) -> Heads:
+        """Every table at its published content; what a killed run left is undone."""
+        self.store.clear_scratch()
+        last = self.ledger.contents().last
+        moved = {}
+        for name in self.tables:
+            table = self.store.open(name)
+            published = last.tables[name]["version"] if last and name in last.tables else None
+            if table is None or table.version() == published:
+                continue
+            if published is None:
+                self.store.drop(name)
+            else:
+                table.restore(published)
+                moved[name] = table.version()
+            self.progress.note(f"rolled back {name}: a run was cut off before it published")
+        if moved and last is not None:
+            tables = {n: {**t, "version": moved.get(n, t["version"])} for n, t in last.tables.items()}
+            owner.commit([state_row(replace(last, tables=tables))])
+        return Heads(self.store, self.tables.values())
+
+    def _find(self, known: Contents, retry_bad: bool) -> Work:
+        return find_work(self.settings, known, retry_bad=retry_bad)
+
+    def _new_tables(self, known: Contents) -> set[str]:
+        return set() if known.last is None else set(self.tables) - set(known.last.tables)
+
+    def _require_same_shape(self, known: Contents) -> None:
+        if changed := changed_shapes(self.tables, known):
+            raise SchemaChanged(
+                f"{self.store.root}: the code declares {', '.join(changed)} with another schema or key "
+                f"than the lake has (batch {known.last.batch_id if known.last else 0}). Rebuild silver "
+                "and gold from bronze with: python lakehouse.py run --full-refresh"
+            )
+
+
+def changed_shapes(tables: Mapping[str, Table], known: Contents) -> list[str]:
+    """Tables whose declared schema or key is not the lake's."""
+    stored = known.last.schemas if known.last else {}
+    return [n for n, t in tables.items() if n in stored and stored[n] != fingerprints.shape(t)]
+
+
+def changed_rules(tables: Mapping[str, Table], known: Contents) -> Sequence[str]:
+    """Tables whose rows were made by other rules than the code has now."""
+    stored = known.last.fingerprints if known.last else {}
+    return [n for n, t in tables.items() if n in stored and stored[n] != fingerprints.rules(t)]

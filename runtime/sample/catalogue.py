@@ -1,0 +1,124 @@
+"""The song catalogue, in the layout and with the unevenness of the Million Song Dataset."""
+
+import json
+from random import Random
+from typing import NamedTuple
+
+from runtime.sample import vocabulary
+from runtime.sample.vocabulary import pick
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+HEX = "0123456789ABCDEF"
+TWIN_EVERY = 50
+
+
+class Song(NamedTuple):
+    """One record of song_data, its fields in the order of the file."""
+
+    num_songs: int
+    artist_id: str
+    artist_latitude: float | None
+    artist_longitude: float | None
+    artist_location: str
+    artist_name: str
+    song_id: str
+    title: str
+    duration: float
+    year: int
+
+
+class Place(NamedTuple):
+    """Where an artist is said to come from."""
+
+    location: str
+    latitude: float | None
+    longitude: float | None
+
+
+class Artist(NamedTuple):
+    """One artist_id and the spellings its songs use."""
+
+    artist_id: str
+    names: list[str]
+    places: list[Place]
+
+
+class Ids:
+    """Hands out 18-character ids, none of them twice."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def new(self, rng: Random, kind: str, middle: str) -> str:
+        """`kind` (SO, AR, TR), five letters, `middle`, hexadecimal digits up to 18."""
+        while True:
+            letters = "".join(pick(rng, LETTERS) for _ in range(5))
+            digits = "".join(pick(rng, HEX) for _ in range(11 - len(middle)))
+            made = f"{kind}{letters}{middle}{digits}"
+            if made not in self._used:
+                self._used.add(made)
+                return made
+
+    def song(self, rng: Random) -> str:
+        return self.new(rng, "SO", "12A")
+
+    def artist(self, rng: Random) -> str:
+        return self.new(rng, "AR", "1187")
+
+    def track_path(self, rng: Random) -> str:
+        """`song_data/A/B/K/TRABK….json`, with few enough folders to hold several files each."""
+        track = self.new(rng, "TR", "128F")
+        track = f"TRA{pick(rng, 'AB')}{track[4:]}"
+        if track in self._used:
+            return self.track_path(rng)
+        self._used.add(track)
+        return f"song_data/{track[2]}/{track[3]}/{track[4]}/{track}.json"
+
+
+def song_json(song: Song) -> str:
+    """The text of the song's file."""
+    return json.dumps(song._asdict())
+
+
+def make_artist(rng: Random, ids: Ids) -> Artist:
+    """An artist with one to three spellings of its name and of its place."""
+    name, place = vocabulary.artist(rng), vocabulary.town(rng)
+    latitude = (int(rng.random() * 12_000_000) - 6_000_000) / 100_000
+    longitude = (int(rng.random() * 34_000_000) - 17_000_000) / 100_000
+    names = [name, f"{name} Featuring {vocabulary.word(rng)}", f"{name} Ensemble"]
+    nowhere, known = Place("", None, None), Place(place, latitude, longitude)
+    town_only = Place(place.split(",")[0], None, None)
+    places = [nowhere, known, town_only, Place("", latitude, longitude)]
+    first = int(rng.random() * len(places))
+    last = first + 1 + int(rng.random() * 3)
+    return Artist(ids.artist(rng), names[: last - first], (places + places)[first:last])
+
+
+def make_song(rng: Random, ids: Ids, artist: Artist) -> Song:
+    """A song by `artist`, under one of its spellings."""
+    name = artist.names[0] if rng.random() < 0.7 else pick(rng, artist.names)
+    place = pick(rng, artist.places)
+    return Song(
+        num_songs=1,
+        artist_id=artist.artist_id,
+        artist_latitude=place.latitude,
+        artist_longitude=place.longitude,
+        artist_location=place.location,
+        artist_name=name,
+        song_id=ids.song(rng),
+        title=vocabulary.title(rng),
+        duration=vocabulary.seconds(rng),
+        year=0 if rng.random() < 0.6 else 1960 + int(rng.random() * 50),
+    )
+
+
+def make_catalogue(rng: Random, ids: Ids, count: int) -> list[Song]:
+    """`count` songs by about half as many artists, one in fifty under a second song_id."""
+    artists = [make_artist(rng, ids) for _ in range(count // 2 + 1)]
+    songs = [make_song(rng, ids, pick(rng, artists)) for _ in range(count - count // TWIN_EVERY)]
+    # Each original comes once, so that at most two songs share a match key.
+    for original in songs[: count // TWIN_EVERY]:
+        other = pick(rng, artists)
+        artist_id = original.artist_id if rng.random() < 0.5 else other.artist_id
+        songs.append(original._replace(song_id=ids.song(rng), artist_id=artist_id))
+    return songs

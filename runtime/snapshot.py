@@ -1,0 +1,148 @@
+"""Reading the lake as of one batch: every table at the version that batch published.
+
+No engine starts here. The control plane names the files of a version; DuckDB, Arrow, pandas and Polars
+read them. Only `spark()` starts an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from runtime.delta import Store, file_list, open_table
+from runtime.errors import LakehouseError, UsageError
+from runtime.ledger import State
+from runtime.suggest import nearest
+from runtime.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas
+    import polars
+    import pyarrow
+    from pyspark.sql import DataFrame
+
+    from runtime.engine import Engine
+
+
+@dataclass(frozen=True)
+class TableView:
+    """One table as of one batch, in whatever form is asked for.
+
+    Columns and types are those of the catalogue, timestamps in UTC.
+    """
+
+    snapshot: Snapshot
+    table: Table
+
+    @property
+    def name(self) -> str:
+        """`layer.table`."""
+        return self.table.name
+
+    @property
+    def version(self) -> int:
+        """The Delta version read."""
+        return self.snapshot.versions[self.name]
+
+    def duckdb(self) -> duckdb.DuckDBPyRelation:
+        """The rows as a DuckDB relation, lazy."""
+        return self.snapshot.connection.table(self.name)
+
+    def arrow(self) -> pyarrow.Table:
+        """The rows as a pyarrow.Table."""
+        return self.duckdb().to_arrow_table()
+
+    def pandas(self) -> pandas.DataFrame:
+        """The rows as a pandas DataFrame."""
+        return self.duckdb().df()
+
+    def polars(self) -> polars.DataFrame:
+        """The rows as a Polars DataFrame. Raises UsageError where polars is not installed."""
+        try:
+            import polars
+        except ImportError:
+            raise UsageError(
+                ".polars() needs the package polars, which is not installed: "
+                "pip install 'sparkify-lakehouse[notebook]'"
+            ) from None
+        frame = polars.from_arrow(self.arrow())
+        assert isinstance(frame, polars.DataFrame)
+        return frame
+
+    def spark(self) -> DataFrame:
+        """The rows as a PySpark DataFrame; starts the engine if none runs."""
+        return self.snapshot.engine().read(self.snapshot.store.uri(self.name), self.version)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole lake as of one published state."""
+
+    store: Store
+    tables: Mapping[str, Table]
+    state: State
+    engine: Callable[[], Engine]
+
+    @property
+    def batch_id(self) -> int:
+        """The batch whose state this is."""
+        return self.state.batch_id
+
+    @cached_property
+    def versions(self) -> dict[str, int]:
+        """Each table's Delta version."""
+        return {n: t["version"] for n, t in self.state.tables.items() if n in self.tables}
+
+    def table(self, name: str) -> TableView:
+        """One table by `layer.table`. Raises UsageError naming the nearest for an unknown name."""
+        if name not in self.versions:
+            raise UsageError(
+                f"table: {name!r} is not in the lake as of batch {self.batch_id}"
+                f"{nearest(name, self.versions)}. It holds: {', '.join(sorted(self.versions))}."
+            )
+        return TableView(self, self.tables[name])
+
+    def sql(self, statement: str) -> pyarrow.Table:
+        """One reading statement of DuckDB's dialect over all tables. Raises UsageError."""
+        from runtime.query import run_on_duckdb
+
+        return run_on_duckdb(self.connection, statement)
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB with one view per table and no way out of the lake."""
+        from runtime.query import closed_connection
+
+        views = {name: self._view(self.tables[name]) for name in self.versions}
+        return closed_connection(self.store.root, views)
+
+    def _view(self, table: Table) -> str:
+        """A select over the files of the table's version, with its declared columns and types."""
+        opened = open_table(self.store.uri(table.name), self.versions[table.name])
+        if opened is None:
+            raise LakehouseError(
+                f"{self.store.uri(table.name)}: the table is gone, though batch {self.batch_id} "
+                "published it. Restore its files from a backup."
+            )
+        files = file_list(opened)["path"]
+        # A column older rows do not have reads as NULL, like in any Delta reader.
+        columns = ", ".join(
+            f"cast({_quoted(c.name)} as {c.duckdb_type}) as {_quoted(c.name)}" for c in table.columns
+        )
+        if not files:
+            empty = ", ".join(f"cast(null as {c.duckdb_type}) as {_quoted(c.name)}" for c in table.columns)
+            return f"select {empty} where false"
+        paths = ", ".join(_text(uri) for uri in opened.file_uris())
+        hive = str(bool(table.partition_by)).lower()
+        return f"select {columns} from read_parquet([{paths}], hive_partitioning = {hive})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: Any) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

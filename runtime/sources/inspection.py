@@ -1,0 +1,139 @@
+"""What a new file is: its identity, its form, and where it can be cut. Read once, streaming."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import chain, tee
+
+from runtime.sources.content import (
+    CHUNK_BYTES,
+    UTF_8,
+    ContentReader,
+    as_utf8,
+    encoding_of,
+    is_packed,
+)
+from runtime.sources.files import MEMBER_MARK
+from runtime.sources.forms import DOCUMENT, LINES, VALUES, form_of
+from runtime.sources.listing import Listed
+from runtime.sources.records import MAX_RECORD_BYTES, check_size, line_blocks, whole_text
+from runtime.sources.scanning import values
+
+MARK_BYTES = 16 << 20
+
+_RECORDS_OF = {LINES: line_blocks, DOCUMENT: whole_text, VALUES: values}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """`digest` identifies the content as stored: equal digests, equal content, whatever stat says.
+
+    `form` is one of `forms`, `encoding` a codec name, `content_bytes` the uncompressed size. Each
+    mark is (byte offset of a line start, its 1-based line number); only a file that can be entered
+    midway has marks, and the start of the file is not among them.
+    """
+
+    digest: str
+    form: str
+    encoding: str
+    content_bytes: int
+    marks: tuple[tuple[int, int], ...] = ()
+
+
+def inspect(
+    listed: Listed,
+    content: ContentReader | None = None,
+    *,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    mark_bytes: int = MARK_BYTES,
+) -> Inspected:
+    """Reads the file to its end. Marks are about `mark_bytes` apart, never nearer.
+
+    Give one `content` to many calls, so that an archive is opened once for all its members.
+    Raises Unreadable when the file cannot be read whole, or holds a record over `max_record_bytes`.
+    """
+    with nullcontext(content) if content else ContentReader() as opened:
+        inspected, size_limit_met = _walk(listed, opened, max_record_bytes, mark_bytes)
+        if not size_limit_met:
+            _check_records(opened, listed.uri, inspected, max_record_bytes)
+    return inspected
+
+
+def _walk(
+    listed: Listed, content: ContentReader, max_record_bytes: int, mark_bytes: int
+) -> tuple[Inspected, bool]:
+    """What one reading tells, and whether it showed every record to be small enough."""
+    stored = hashlib.sha256()
+    chunk_bytes = min(CHUNK_BYTES, max_record_bytes)
+    chunks = content.chunks(listed.uri, chunk_bytes=chunk_bytes, seen=stored.update)
+    first = next(chunks, b"")
+    encoding = encoding_of(first)
+    ahead, chunks = tee(chain([first], chunks))
+    form = form_of(as_utf8(ahead, encoding))
+    # While this copy lives, every chunk read below would be kept for it.
+    del ahead
+    can_enter = form == LINES and encoding == UTF_8 and not is_packed(listed.uri)
+    walk = _LineWalk(mark_bytes, max_record_bytes) if can_enter else _Count()
+    for chunk in chunks:
+        walk.feed(chunk)
+    digest = listed.signature if MEMBER_MARK in listed.uri else f"sha256:{stored.hexdigest()}"
+    inspected = Inspected(digest, form, encoding, walk.size, walk.marks_inside())
+    return inspected, can_enter or walk.size <= max_record_bytes
+
+
+def _check_records(content: ContentReader, uri: str, inspected: Inspected, max_record_bytes: int) -> None:
+    """Finds the records of a file that is larger than one may be."""
+    chunk_bytes = min(CHUNK_BYTES, max_record_bytes)
+    text = as_utf8(content.chunks(uri, chunk_bytes=chunk_bytes), inspected.encoding)
+    deque[object](_RECORDS_OF[inspected.form](text, max_record_bytes), maxlen=0)
+
+
+class _Count:
+    """Counts bytes; such a file has no marks."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def feed(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+
+    def marks_inside(self) -> tuple[tuple[int, int], ...]:
+        return ()
+
+
+class _LineWalk(_Count):
+    """Counts lines, marks some of their starts, and measures the longest.
+
+    Chunks must not be larger than a record may be: then only a line that spans chunks can be.
+    """
+
+    def __init__(self, mark_bytes: int, max_record_bytes: int) -> None:
+        super().__init__()
+        self._mark_bytes, self._max_record_bytes = mark_bytes, max_record_bytes
+        self._marks = list[tuple[int, int]]()
+        self._next_mark = mark_bytes
+        self._line = 1
+        self._line_bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        check_size(self._line_bytes + (first if first >= 0 else len(chunk)), self._max_record_bytes)
+        self._line_bytes = len(chunk) - last - 1 + (self._line_bytes if last < 0 else 0)
+        self._mark(chunk)
+        self._line += chunk.count(b"\n")
+        super().feed(chunk)
+
+    def _mark(self, chunk: bytes) -> None:
+        while self.size + len(chunk) >= self._next_mark:
+            newline = chunk.find(b"\n", max(0, self._next_mark - self.size - 1))
+            if newline < 0:
+                return
+            offset = self.size + newline + 1
+            self._marks.append((offset, self._line + chunk.count(b"\n", 0, newline) + 1))
+            self._next_mark = offset + self._mark_bytes
+
+    def marks_inside(self) -> tuple[tuple[int, int], ...]:
+        return tuple(mark for mark in self._marks if mark[0] < self.size)

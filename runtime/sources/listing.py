@@ -1,0 +1,116 @@
+"""What a source holds now: its files and zip members, from names and stat alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runtime.sources.files import FileSystem, Found, is_hidden, is_source_name
+from runtime.sources.local_disk import LocalDisk
+
+ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file or zip member that can be read.
+
+    `path` is relative to the root ("archive.zip!member" in a zip), `uri` absolute, `size` in bytes
+    (uncompressed for a member), `signature` what stat tells cheaply; for a member its CRC and
+    size, which do not change when the archive is copied.
+    """
+
+    source: str
+    path: str
+    uri: str
+    size: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file or member named like a source that cannot be read, and why."""
+
+    source: str
+    path: str
+    uri: str
+    signature: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Both tuples are sorted bytewise by path."""
+
+    files: tuple[Listed, ...]
+    bad: tuple[BadFile, ...]
+
+
+def list_source(source: str, root: str, disk: FileSystem | None = None) -> Listing:
+    """The files of `source` at or below `root`. Raises SourceError when there is no such root."""
+    files, bad = [], []
+    for found in _with_members(disk or LocalDisk(), root):
+        path, uri, size, signature, error = found
+        if error is None:
+            files.append(Listed(source, path, uri, size, signature))
+        else:
+            bad.append(BadFile(source, path, uri, signature, error))
+    files.sort(key=lambda listed: os.fsencode(listed.path))
+    bad.sort(key=lambda listed: os.fsencode(listed.path))
+    return Listing(tuple(files), tuple(bad))
+
+
+def _with_members(disk: FileSystem, root: str) -> Iterator[Found]:
+    for found in disk.walk(root):
+        if found.error is None and found.path.endswith(".zip"):
+            yield from _members(disk, found)
+        else:
+            yield found
+
+
+def _members(disk: FileSystem, archive: Found) -> Iterator[Found]:
+    try:
+        with disk.open(archive.uri) as file, zipfile.ZipFile(file) as opened:
+            # An archive may hold a name twice; the later member replaces the earlier, as in unzip.
+            members = {member.filename: member for member in opened.infolist()}
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, struct.error, RuntimeError) as error:
+        yield archive._replace(error=f"the zip archive cannot be read: {error}")
+        return
+    for name, member in members.items():
+        if _is_source_member(name):
+            yield _member(archive, member)
+
+
+def _member(archive: Found, member: zipfile.ZipInfo) -> Found:
+    return Found(
+        path=f"{archive.path}!{member.filename}",
+        uri=f"{archive.uri}!{member.filename}",
+        size=member.file_size,
+        signature=f"crc32:{member.CRC:08x}:{member.file_size}",
+        error=_why_unfit(member),
+    )
+
+
+def _is_source_member(name: str) -> bool:
+    parts = _parts(name)
+    visible = not any(is_hidden(part) for part in parts if part not in (".", ".."))
+    return visible and is_source_name(parts[-1])
+
+
+def _parts(name: str) -> list[str]:
+    return re.split(r"[/\\]", name)
+
+
+def _why_unfit(member: zipfile.ZipInfo) -> str | None:
+    parts = _parts(member.filename)
+    if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+        return "the member's name points outside its archive"
+    if member.flag_bits & ENCRYPTED:
+        return "the member is encrypted; unpack the archive"
+    if parts[-1].endswith(".zip"):
+        return "an archive inside an archive is not read; unpack the outer one"
+    return None

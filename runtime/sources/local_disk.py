@@ -1,0 +1,161 @@
+"""Source files in the folders of this machine."""
+
+# Plain os: pathlib has no scandir, and its objects would dominate listing thousands of files.
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH123, PTH208
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from runtime.errors import SourceError
+from runtime.sources.files import MEMBER_MARK, SUFFIXES, Found, is_hidden, is_source_name
+
+
+class LocalDisk:
+    """Paths and `file://` URIs; symbolic links are followed, each folder once."""
+
+    def open(self, uri: str) -> BinaryIO:
+        """The file at an absolute path. Raises OSError."""
+        return open(uri, "rb")
+
+    def walk(self, root: str) -> Iterator[Found]:
+        """Every source below `root`, or `root` itself when it is a file. Raises SourceError."""
+        top = _local_path(root)
+        if os.path.isdir(top):
+            return _walk(top)
+        name = os.path.basename(top)
+        if os.path.lexists(top) and is_source_name(name):
+            return iter([_found(top, name)])
+        raise SourceError(_why_not_a_source(top))
+
+
+class _Folder(NamedTuple):
+    path: str
+    real: str
+    prefix: str
+
+
+def _local_path(root: str) -> str:
+    if "://" not in root:
+        return os.path.abspath(root)
+    parts = urlsplit(root)
+    if parts.scheme != "file":
+        raise SourceError(
+            f"The source {root} cannot be listed: {parts.scheme}:// is not supported, only paths "
+            "on local disk are. Copy the files to this machine and name their folder."
+        )
+    return os.path.abspath(unquote(parts.path))
+
+
+def _walk(top: str) -> Iterator[Found]:
+    folders, links = [_Folder(top, os.path.realpath(top), "")], list[_Folder]()
+    seen: set[str] = set()
+    while folders or links:
+        # Links wait until the end: a folder also reached through a link keeps its own paths.
+        if not folders:
+            links.sort(key=lambda link: os.fsencode(link.prefix), reverse=True)
+            folders.append(links.pop())
+        folder = folders.pop()
+        if folder.real not in seen:
+            seen.add(folder.real)
+            yield from _scan(folder, folders, links)
+
+
+def _scan(folder: _Folder, folders: list[_Folder], links: list[_Folder]) -> Iterator[Found]:
+    try:
+        entries = list(os.scandir(folder.path))
+    except OSError as error:
+        yield from _unlistable(folder, error)
+        return
+    for entry in entries:
+        name = entry.name
+        if is_hidden(name):
+            continue
+        if not _is_folder(entry):
+            if is_source_name(name):
+                yield _found(entry.path, folder.prefix + name)
+        elif entry.is_symlink():
+            real = os.path.realpath(entry.path)
+            links.append(_Folder(entry.path, real, f"{folder.prefix}{name}/"))
+        else:
+            inner = os.path.join(folder.real, name)
+            folders.append(_Folder(entry.path, inner, f"{folder.prefix}{name}/"))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _unlistable(folder: _Folder, error: OSError) -> Iterator[Found]:
+    if not folder.prefix:
+        raise SourceError(
+            f"The source {folder.path} cannot be listed: {error.strerror}. "
+            "Give this user the right to read the folder."
+        ) from error
+    if not isinstance(error, FileNotFoundError):
+        reason = f"the folder cannot be listed: {error.strerror}"
+        yield _escaped(Found(folder.prefix, folder.path, 0, str(error.errno), reason))
+
+
+def _found(uri: str, path: str) -> Found:
+    try:
+        status = os.stat(uri)
+    except OSError as error:
+        return _escaped(_unreachable(uri, path, error))
+    signature = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
+    reason = _why_unfit(uri, status.st_mode)
+    found = Found(path, uri, status.st_size, signature, reason)
+    return _escaped(found) if reason else found
+
+
+def _unreachable(uri: str, path: str, error: OSError) -> Found:
+    try:
+        status = os.lstat(uri)
+    except OSError:
+        return Found(path, uri, 0, "gone", f"it cannot be reached: {error.strerror}")
+    signature = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
+    kind = "a broken symbolic link" if stat.S_ISLNK(status.st_mode) else "not reachable"
+    return Found(path, uri, 0, signature, f"it is {kind}: {error.strerror}")
+
+
+def _why_unfit(uri: str, mode: int) -> str | None:
+    if not stat.S_ISREG(mode):
+        return "it is not a regular file"
+    if not os.access(uri, os.R_OK):
+        return "permission denied"
+    if MEMBER_MARK in uri:
+        return f"its path contains {MEMBER_MARK!r}, which marks members of archives; rename it"
+    return None if _is_text(uri) else "its name is not valid UTF-8; rename it"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(found: Found) -> Found:
+    """The same file under names that every table and terminal can hold."""
+    path, uri = (os.fsencode(name).decode(errors="backslashreplace") for name in found[:2])
+    return found._replace(path=path, uri=uri)
+
+
+def _why_not_a_source(top: str) -> str:
+    if os.path.lexists(top):
+        return f"The source {top} is not a folder and not a file named *{' or *'.join(SUFFIXES)}."
+    parent, missing = os.path.split(top)
+    while not os.path.isdir(parent):
+        parent, missing = os.path.split(parent)
+    message = f"The source {top} does not exist: there is no {missing!r} in {parent}."
+    nearest = difflib.get_close_matches(missing, os.listdir(parent), n=1)
+    return f"{message} Did you mean {os.path.join(parent, nearest[0])}?" if nearest else message

@@ -1,0 +1,143 @@
+"""The records of slices as Arrow batches, each with its file, line and delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from runtime.sources.content import ContentReader, Unreadable, as_utf8
+from runtime.sources.forms import LINES, VALUES
+from runtime.sources.records import line_blocks, whole_text
+from runtime.sources.scanning import values
+from runtime.sources.slicing import Slice
+
+SCHEMA = pa.schema(
+    [
+        pa.field("raw", pa.string()),
+        pa.field("_source_file", pa.string()),
+        pa.field("_source_line", pa.int64()),
+        pa.field("_delivery", pa.int64()),
+    ]
+)
+
+_NEWLINE = 10
+BATCH_BYTES = 4 << 20
+
+_Lines = tuple[pa.Array, NDArray[np.int64]]
+_BLANKS = np.isin(np.arange(256), list(b" \t\r\n\v\f"))
+
+
+class _Part(NamedTuple):
+    """Consecutive records of one slice, and the 1-based line of each."""
+
+    piece: Slice
+    raw: pa.Array
+    lines: NDArray[np.int64]
+
+
+def read_slices(pieces: Iterable[Slice], content: ContentReader | None = None) -> Iterator[pa.RecordBatch]:
+    """The records of all slices in order, as batches of `SCHEMA` of some 4 to 8 MiB.
+
+    A batch may span slices; a longer record makes a larger batch. Bytes that are not text are
+    kept, escaped by a backslash, which leaves the record invalid JSON. Raises Unreadable when a
+    file can no longer be read as it was inspected.
+    """
+    waiting, size = list[_Part](), 0
+    with nullcontext(content) if content else ContentReader() as opened:
+        for part in (part for piece in pieces for part in _parts(piece, opened)):
+            waiting.append(part)
+            size += part.raw.nbytes
+            if size >= BATCH_BYTES:
+                yield _batch(waiting)
+                waiting, size = [], 0
+    if waiting:
+        yield _batch(waiting)
+
+
+def _batch(parts: list[_Part]) -> pa.RecordBatch:
+    of_part = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])
+    files = pa.array([part.piece.uri for part in parts], pa.string())
+    deliveries = pa.array([part.piece.delivery for part in parts], pa.int64())
+    columns = [
+        parts[0].raw if len(parts) == 1 else pa.concat_arrays([part.raw for part in parts]),
+        files.take(pa.array(of_part)),
+        pa.array(np.concatenate([part.lines for part in parts])),
+        deliveries.take(pa.array(of_part)),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _parts(piece: Slice, content: ContentReader) -> Iterator[_Part]:
+    stored = content.exactly(piece.uri, piece.start, piece.size)
+    text = as_utf8(stored, piece.encoding, at_start=piece.start == 0)
+    records = _lines(text, piece.first_line) if piece.form == LINES else _found(piece.form, text)
+    try:
+        for raw, lines in records:
+            if len(raw):
+                yield _Part(piece, raw, lines)
+    except Unreadable as error:
+        raise Unreadable(f"{piece.uri} was inspected and can no longer be read: {error}") from error
+
+
+def _found(form: str, text: Iterable[bytes]) -> Iterator[_Lines]:
+    for records, starts in values(text) if form == VALUES else whole_text(text):
+        yield _as_strings(records), np.array(starts, dtype=np.int64)
+
+
+def _lines(text: Iterable[bytes], first_line: int) -> Iterator[_Lines]:
+    for block in line_blocks(text):
+        yield _block_lines(block, first_line)
+        first_line += block.count(b"\n")
+
+
+def _as_strings(records: Iterable[bytes]) -> pa.Array:
+    decoded = [record.decode(errors="backslashreplace") for record in records]
+    return pa.array(decoded, pa.string())
+
+
+def _block_lines(block: bytes, first_line: int) -> _Lines:
+    """The lines of a block that are not blank, without their line ends."""
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    if not block.endswith(b"\n"):
+        block = block.removesuffix(b"\r") + b"\n"
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE)
+    raw = _strings_between(block, ends) if _is_utf8(block) else _as_strings(_split(block))
+    lines = np.arange(first_line, first_line + len(ends), dtype=np.int64)
+    blank = _blank_lines(block, ends)
+    if len(blank):
+        kept = np.delete(np.arange(len(ends)), blank)
+        return raw.take(pa.array(kept)), lines[kept]
+    return raw, lines
+
+
+def _strings_between(block: bytes, ends: NDArray[np.int64]) -> pa.Array:
+    """A string array over the block itself, without copying any line on its own."""
+    # Strings of an array lie end to end, so the newlines go, and every offset moves by its number.
+    offsets = np.zeros(len(ends) + 1, dtype=np.int32)
+    offsets[1:] = ends - np.arange(len(ends))
+    data = pa.py_buffer(block.replace(b"\n", b""))
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), data)
+
+
+def _split(block: bytes) -> list[bytes]:
+    return block.removesuffix(b"\n").split(b"\n")
+
+
+def _blank_lines(block: bytes, ends: NDArray[np.int64]) -> list[int]:
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    # Only a line that begins with white space, its own newline included, can be blank.
+    suspects = np.flatnonzero(_BLANKS[np.frombuffer(block, np.uint8)[starts]])
+    return [int(i) for i in suspects if not block[starts[i] : ends[i]].strip()]
+
+
+def _is_utf8(block: bytes) -> bool:
+    try:
+        return block.isascii() or bool(block.decode())
+    except UnicodeDecodeError:
+        return False

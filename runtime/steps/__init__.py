@@ -1,0 +1,1 @@
+"""What a batch does to each kind of table: bronze delivers, silver upserts, gold merges."""

@@ -1,0 +1,32 @@
+"""Bronze: append what the batch's files hold, as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from runtime.sources.slicing import Slice, pack, to_json
+from runtime.steps.workbench import NOTHING, Changes, Workbench
+from runtime.table import Table
+
+
+def deliver(bench: Workbench, table: Table, slices: Sequence[Slice], ingested_at: datetime) -> Changes:
+    """Append the records of the slices; one read, one commit."""
+    if not slices:
+        return NOTHING
+    from runtime.sources.datasource import SourceRecords
+
+    bench.engine.spark.dataSource.register(SourceRecords)
+    delivered = (
+        bench.engine.spark.read.format(SourceRecords.name())
+        .option("partitions", to_json(pack(slices, bench.engine.partitions)))
+        .load()
+    )
+    rows = table.build(delivered).selectExpr(
+        "*",
+        f"cast({bench.batch_id} as bigint) as _batch_id",
+        f"timestamp'{ingested_at:%Y-%m-%d %H:%M:%S.%f}' as _ingested_at",
+    )
+    counts = bench.append(table, rows)
+    arrived = bench.read(table).where(f"_batch_id = {bench.batch_id}")
+    return Changes(after=arrived, inserted=counts["inserted"])

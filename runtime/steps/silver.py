@@ -1,0 +1,253 @@
+"""Silver: parse, type, clean, validate and deduplicate the batch's records; keep what was rejected.
+
+Precedence among records of one key is (_delivery, _source_line), never the batch. Normally a batch
+brings only higher precedences, so its rows are compared with the table and nothing else is read. When
+it brings a delivery older than one already taken in, every record of the keys it touches is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import LakehouseError
+from runtime.steps.workbench import (
+    CHANGE,
+    NOTHING,
+    OLD,
+    Bounds,
+    Changes,
+    Workbench,
+    bounds_of,
+    differs,
+    old_rows,
+    rows_of,
+    with_old,
+)
+from runtime.table import Table, Upsert
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A record that is no JSON object has nothing else to be judged by.
+READABLE = "record_is_json_object"
+PRECEDENCE = "_delivery * 4294967296 + _source_line"
+STORED = f"{OLD}_delivery * 4294967296 + {OLD}_source_line"
+VALID = "_reasons is null"
+COMPETES = f"{VALID} and not _is_repeat"
+
+
+def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes:
+    """Take records that arrived in the table's input in."""
+    if arrived is None:
+        return NOTHING
+    staged = bench.keep(stage(bench, table, arrived))
+    groups = _groups(table, staged)
+    bounds = bounds_of(table, (g for g in groups if g["valid"]))
+    merged = _take(bench, table, staged, groups, bounds)
+    reasons = _reasons(staged) if _total(groups, "rejected") else {}
+    return Changes(
+        after=merged.after,
+        before=merged.before,
+        inserted=merged.inserted,
+        updated=merged.updated,
+        rejects=staged.where("_reasons is not null") if reasons else None,
+        reasons=reasons,
+        records=_records(bench, table, staged, groups, merged, bounds),
+    )
+
+
+def collect(bench: Workbench, table: Table) -> Changes:
+    """Append the rejected records of the table's inputs."""
+    rejects = [bench.changes.get(i.table.name, NOTHING).rejects for i in table.inputs]
+    some = next((frame for frame in rejects if frame is not None), None)
+    if some is None:
+        return NOTHING
+    columns = ("raw", "_reasons", "_source_file", "_source_line", "_delivery")
+    frames = [(some.where("false") if f is None else f).select(*columns) for f in rejects]
+    rows = table.build(*frames).selectExpr("*", f"{bench.batch_id} as _batch_id")
+    return Changes(inserted=bench.append(table, rows)["inserted"])
+
+
+def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
+    """Records as typed rows, with `_reasons` (NULL if none), `_is_repeat` and `_precedence`."""
+    checks = ", ".join(
+        f"case when not coalesce({predicate}, false) then '{name}' end"
+        for name, predicate in table.expectations.items()
+    )
+    judged = table.build(records).selectExpr(
+        "*",
+        f"case when record is null then array('{READABLE}') else array_compact(array({checks})) end"
+        " as _failed",
+    )
+    return _marked(bench, table, judged).selectExpr(
+        *table.content,
+        "case when size(_failed) > 0 then raw end as raw",
+        "case when size(_failed) > 0 then _failed end as _reasons",
+        "_is_repeat",
+        f"{PRECEDENCE} as _precedence",
+        "_source_file",
+        "_source_line",
+        "_delivery",
+        f"cast({bench.batch_id} as bigint) as _batch_id",
+    )
+
+
+def _marked(bench: Workbench, table: Table, rows: DataFrame) -> DataFrame:
+    """`_is_repeat`: the same text in an earlier content version of the same file."""
+    source = table.inputs[0].table
+    groups = bench.redelivered.get(source.name.partition(".")[2])
+    if not groups:
+        return rows.selectExpr("*", "false as _is_repeat")
+    numbered = [(d, number) for number, group in enumerate(groups) for d in group]
+    files = bench.engine.spark.createDataFrame(numbered, "_delivery bigint, _file bigint")
+    known = bench.read(source).select("raw", "_delivery", "_source_line").join(files, "_delivery")
+    first = known.groupBy("_file", "raw").agg({"_delivery": "min"})
+    repeats = (
+        known.join(first, ["_file", "raw"])
+        .where("_delivery > `min(_delivery)`")
+        .selectExpr("_delivery", "_source_line", "true as _again")
+    )
+    return rows.join(repeats, ["_delivery", "_source_line"], "left").selectExpr(
+        "*", "coalesce(_again, false) as _is_repeat"
+    )
+
+
+def _groups(table: Table, staged: DataFrame) -> list[dict[str, Any]]:
+    """Counts by partition value: records, rejected, valid, competing rows and their keys."""
+    key = ", ".join(f"case when {COMPETES} then {k} end" for k in _upsert(table).key)
+    staged.createOrReplaceTempView("staged")
+    by = ", ".join(table.partition_by)
+    return rows_of(
+        staged.sparkSession.sql(
+            f"select {by + ',' if by else ''} count(*) as records, "
+            f"count(case when not ({VALID}) then 1 end) as rejected, "
+            f"count(case when {VALID} then 1 end) as valid, "
+            f"count(case when {COMPETES} then 1 end) as rows, count(distinct {key}) as keys "
+            f"from staged {'group by ' + by if by else ''}"
+        )
+    )
+
+
+def _reasons(staged: DataFrame) -> dict[str, int]:
+    """How often each reason applies."""
+    counted = staged.selectExpr("explode(_reasons) as reason").groupBy("reason").count()
+    return {r["reason"]: r["count"] for r in rows_of(counted)}
+
+
+def _take(
+    bench: Workbench,
+    table: Table,
+    staged: DataFrame,
+    groups: list[dict[str, Any]],
+    bounds: Bounds,
+) -> Changes:
+    """Write the winners of the batch's keys, where they differ from the table's rows."""
+    rows, keys = _total(groups, "rows"), _total(groups, "keys")
+    if rows == 0:
+        return NOTHING
+    late = table.inputs[0].table.name.partition(".")[2] in bench.late
+    competing = _all_records(bench, table, staged) if late else staged.where(COMPETES)
+    if late or keys < rows:
+        _require_one_identity(table, competing)
+        competing = _winners(table, competing)
+    if bench.heads.is_empty(table.name, bounds):
+        inserted = bench.append(table, competing)["inserted"]
+        return Changes(after=competing, inserted=inserted)
+    return _merge(bench, table, competing, bounds, newer=not late)
+
+
+def _all_records(bench: Workbench, table: Table, staged: DataFrame) -> DataFrame:
+    """Every competing record ever delivered for the keys of this batch."""
+    source = table.inputs[0].table
+    keys = staged.where(COMPETES).select(*_upsert(table).key).distinct()
+    everything = stage(bench, table, bench.read(source)).where(COMPETES)
+    return bench.keep(everything.join(keys, list(keys.columns), "left_semi"))
+
+
+def _winners(table: Table, rows: DataFrame) -> DataFrame:
+    """Per key the row of highest precedence. Narrow first: wide rows are dear to sort or group."""
+    key = list(_upsert(table).key)
+    best = rows.groupBy(*key).agg({"_precedence": "max"})
+    best = best.withColumnRenamed("max(_precedence)", "_precedence")
+    return rows.join(best, [*key, "_precedence"], "left_semi")
+
+
+def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *, newer: bool) -> Changes:
+    write = _upsert(table)
+    beside = with_old(winners, bench.read(table, bounds), write.key, "left")
+    wins = f"{PRECEDENCE} > {STORED}" if newer else "true"
+    changed = bench.keep(
+        beside.selectExpr(
+            "*",
+            f"case when {OLD}{write.key[0]} is null then 'insert' "
+            f"when {differs(write.identity)} then 'collision' "
+            f"when {differs(table.content)} and {wins} then 'update' end as {CHANGE}",
+        ).where(f"{CHANGE} is not null")
+    )
+    kinds = {r[CHANGE]: r["count"] for r in rows_of(changed.groupBy(CHANGE).count())}
+    if kinds.get("collision"):
+        raise _collision(table)
+    if not kinds:
+        return NOTHING
+    if "update" not in kinds:
+        counts = bench.append(table, changed)
+        return Changes(after=changed, inserted=counts["inserted"])
+    guard = "and s._precedence > t._delivery * 4294967296 + t._source_line" if newer else ""
+    counts = bench.merge(table, write.key, changed, bounds, guard)
+    before = old_rows(changed.where(f"{CHANGE} = 'update'"), table.content)
+    return Changes(changed, before, counts["inserted"], counts["updated"])
+
+
+def _records(
+    bench: Workbench,
+    table: Table,
+    staged: DataFrame,
+    groups: list[dict[str, Any]],
+    merged: Changes,
+    bounds: Bounds,
+) -> Mapping[str, int]:
+    """What became of every record: delivered = accepted + duplicate + superseded + quarantined."""
+    accepted, valid = merged.inserted + merged.updated, _total(groups, "valid")
+    same = accepted
+    if accepted < valid:
+        beside = with_old(staged.where(VALID), bench.read(table, bounds), _upsert(table).key, "inner")
+        same = beside.where(f"not {differs(table.content)}").count()
+    return {
+        "delivered": _total(groups, "records"),
+        "accepted": accepted,
+        "duplicate": same - accepted,
+        "superseded": valid - same,
+        "quarantined": _total(groups, "rejected"),
+    }
+
+
+def _require_one_identity(table: Table, rows: DataFrame) -> None:
+    """Raises LakehouseError when one key stands for two identities among these rows."""
+    write = _upsert(table)
+    if write.key == write.identity:
+        return
+    unequal = " or ".join(f"min({c}) <> max({c})" for c in write.identity)
+    rows.createOrReplaceTempView("competing")
+    keys = ", ".join(write.key)
+    found = rows.sparkSession.sql(f"select {keys} from competing group by {keys} having {unequal} limit 1")
+    if rows_of(found):
+        raise _collision(table)
+
+
+def _collision(table: Table) -> LakehouseError:
+    write = _upsert(table)
+    return LakehouseError(
+        f"{table.name}: two different ({', '.join(write.identity)}) have the same "
+        f"{', '.join(write.key)}, so one row would hide the other. Nothing was published. "
+        "This is a collision of the hash: it needs a wider key in the code."
+    )
+
+
+def _upsert(table: Table) -> Upsert:
+    assert isinstance(table.write, Upsert)
+    return table.write
+
+
+def _total(groups: list[dict[str, Any]], name: str) -> int:
+    return sum(group[name] for group in groups)

@@ -1,0 +1,156 @@
+"""What every step of a batch works with: the engine, the tables' newest versions, and scratch space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runtime.delta import Heads, Store
+from runtime.engine import Engine
+from runtime.table import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CHANGE = "_change"
+OLD = "_old_"
+SMALL_BYTES = 32 * 1024**2
+Bounds = Mapping[str, Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The change set of one table: its rows before and after this batch, by key.
+
+    `after` holds the rows inserted or updated as they are now, `before` the rows updated or deleted as
+    they were; None where there are none. `rejects` are the records a silver table refused.
+    """
+
+    after: DataFrame | None = None
+    before: DataFrame | None = None
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    rejects: DataFrame | None = None
+    records: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the table stays as it was."""
+        return not (self.inserted or self.updated or self.deleted)
+
+
+NOTHING = Changes()
+
+
+@dataclass
+class Workbench:
+    """One batch at work. All writes to the lake's tables go through `append` and `merge`.
+
+    `redelivered` lists, by source, the deliveries of each file of this batch that came before as well.
+    """
+
+    engine: Engine
+    heads: Heads
+    batch_id: int
+    content_bytes: int = 0
+    late: frozenset[str] = frozenset()  # sources of which this batch holds a delivery out of order
+    redelivered: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    changes: dict[str, Changes] = field(default_factory=dict)
+    _kept: int = 0
+
+    @property
+    def store(self) -> Store:
+        """Where the tables are."""
+        return self.heads.store
+
+    def read(self, table: Table, bounds: Bounds | None = None) -> DataFrame:
+        """The table as it is now, restricted to literal partition values."""
+        rows = self.engine.read(self.store.uri(table.name))
+        return rows.where(in_bounds(bounds)) if bounds else rows
+
+    def keep(self, rows: DataFrame) -> DataFrame:
+        """The rows, computed once and kept for this batch."""
+        self._kept += 1
+        uri = f"{self.store.scratch}/{self.batch_id}-{self._kept}"
+        rows.write.format("delta").mode("overwrite").save(uri)
+        return self.engine.read(uri)
+
+    def append(self, table: Table, rows: DataFrame) -> Mapping[str, int]:
+        """Append rows, which may turn out to be none. Gives the counts of the commit."""
+        declared = rows.selectExpr(*(f"cast({c.name} as {c.type}) as {c.name}" for c in table.columns))
+        self._spread(declared).write.format("delta").mode("append").save(self.store.uri(table.name))
+        return self.heads.wrote(table.name, may_be_nothing=True)
+
+    def _spread(self, rows: DataFrame) -> DataFrame:
+        """One file per partition value for a small batch, one per core for a large one.
+
+        It also keeps Sail from checking NOT NULL on rows that a filter below is about to drop.
+        """
+        if self.content_bytes < SMALL_BYTES:
+            return rows.coalesce(1)
+        return rows.repartition(self.engine.partitions)
+
+    def merge(
+        self, table: Table, key: Sequence[str], changes: DataFrame, bounds: Bounds, newer: str = ""
+    ) -> Mapping[str, int]:
+        """MERGE kept changes, of which there is at least one. Gives the counts of the commit.
+
+        `newer` is a further condition on an update, over `s` (source) and `t` (target).
+        """
+        changes.createOrReplaceTempView("changes")
+        columns = table.column_names
+        on = " and ".join([*(f"t.{k} = s.{k}" for k in key), *_literals(bounds, "t.")])
+        sets = ", ".join(f"{c} = s.{c}" for c in columns if c not in key)
+        self.engine.spark.sql(
+            f"merge into delta.`{self.store.uri(table.name)}` t using changes s on {on} "
+            f"when matched and s.{CHANGE} = 'delete' then delete "
+            f"when matched and s.{CHANGE} = 'update' {newer} then update set {sets} "
+            f"when not matched and s.{CHANGE} = 'insert' then insert ({', '.join(columns)}) "
+            f"values ({', '.join(f's.{c}' for c in columns)})"
+        ).collect()
+        return self.heads.wrote(table.name)
+
+
+def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
+    """A small result as dictionaries; through Arrow, so that instants keep their zone."""
+    return list(frame.toArrow().to_pylist())
+
+
+def in_bounds(bounds: Bounds) -> str:
+    """A predicate that holds for the partition values named, as literals: only those prune files."""
+    return " and ".join(_literals(bounds, "")) or "true"
+
+
+def _literals(bounds: Bounds, prefix: str) -> list[str]:
+    return [f"{prefix}{c} in ({', '.join(_literal(v) for v in vs)})" for c, vs in bounds.items()]
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int) else f"date'{value}'"
+
+
+def bounds_of(table: Table, groups: Iterable[Mapping[str, Any]]) -> dict[str, list[object]]:
+    """The partition values of a table among grouped counts, sorted."""
+    listed = list(groups)
+    return {c: sorted({g[c] for g in listed}) for c in table.partition_by}
+
+
+def differs(columns: Iterable[str]) -> str:
+    """Whether a row differs from the old row beside it; NULL equals NULL."""
+    return "(" + " or ".join(f"not ({c} <=> {OLD}{c})" for c in columns) + ")"
+
+
+def with_old(rows: DataFrame, current: DataFrame, key: Sequence[str], how: str) -> DataFrame:
+    """Rows beside the current row of their key, its columns under `_old_…`."""
+    from pyspark.sql.functions import expr
+
+    old = current.selectExpr(*(f"{c} as {OLD}{c}" for c in current.columns))
+    return rows.join(old, expr(" and ".join(f"{k} = {OLD}{k}" for k in key)), how)
+
+
+def old_rows(rows: DataFrame, columns: Iterable[str]) -> DataFrame:
+    """The `_old_…` columns of kept changes as rows of the table."""
+    return rows.selectExpr(*(f"{OLD}{c} as {c}" for c in columns))

@@ -1,0 +1,156 @@
+"""What a layer says about a table. The runner reads these values; no layer calls the runner.
+
+A table names its grain, its schema as DDL with comments, the tables it is made from, a pure `build`,
+and how its rows are written. Inputs are Python references, so a missing table is an import error and
+go-to-definition walks the lineage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from runtime.schema import Column, parse_ddl
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Append what a source delivers, as it is. The layer that only ever grows: bronze."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """One row per `key`; of several records for a key, the one delivered last wins.
+
+    `key` may be a hash of `identity`, the columns that really tell rows apart; two identities under one
+    key stop the run.
+    """
+
+    key: tuple[str, ...]
+    identity: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Append the records that the inputs rejected, with every reason."""
+
+
+@dataclass(frozen=True)
+class Merge:
+    """MERGE rows by `key`; where several input rows compete, the highest `newest_by` wins.
+
+    `newest_by` names columns of this table, most significant first. Without it all competing rows are
+    equal by construction.
+    """
+
+    key: tuple[str, ...]
+    newest_by: tuple[str, ...] = ()
+
+
+Write = Deliver | Upsert | Collect | Merge
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records a bronze table received."""
+
+    table: Table
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """The records a silver table refused."""
+
+    table: Table
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Each input row makes at most one row here; `key` are its columns that name that row."""
+
+    table: Table
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Many input rows make one row here; `key` are their columns that name that row.
+
+    Without more said, all input rows of a key make the same row (an instant). Where the newest wins,
+    `since` = (input column, expression over our columns): input rows below that value are older than
+    the row, so they need not be read. `whole`: a change needs all input rows of its key.
+    """
+
+    table: Table
+    key: tuple[str, ...]
+    since: tuple[str, str] | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Rows of the first input are joined to this one: `ours` (of the first input) = `theirs`.
+
+    When an input row changes, the rows it matches now or matched before are built again.
+    """
+
+    table: Table
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+
+
+Input = Records | Rejects | Rows | Fold | Lookup
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One table of the lake.
+
+    `name` is `layer.table`; `schema` is Spark DDL with comments, `_`-columns last; `expectations` map a
+    name (the quarantine reason) to a SQL predicate that must be true of what `build` returns: NULL fails.
+    `build` takes one DataFrame per input, in order, and returns at least the columns of `schema` that do
+    not begin with `_`.
+    """
+
+    name: str
+    grain: str
+    inputs: tuple[Input, ...]
+    build: Callable[..., DataFrame]
+    write: Write
+    schema: str
+    partition_by: tuple[str, ...] = ()
+    expectations: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns, in order, parsed from `schema`."""
+        return parse_ddl(self.schema)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of all columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The columns that tell one version of a row from another: all that do not begin with `_`."""
+        return tuple(name for name in self.column_names if not name.startswith("_"))
+
+    @property
+    def layer(self) -> str:
+        """`bronze`, `silver` or `gold`."""
+        return self.name.partition(".")[0]
+
+
+def in_order(tables: Mapping[str, Table]) -> Iterator[Table]:
+    """Every table after the tables it is made from."""
+    graph = {table.name: [i.table.name for i in table.inputs] for table in tables.values()}
+    return (tables[name] for name in TopologicalSorter(graph).static_order())

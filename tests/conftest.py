@@ -1,0 +1,91 @@
+"""Fixtures: one engine a session, lakes in temporary folders, the real data where it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import lakehouse
+from runtime import engine as engines
+from runtime.engine import Engine
+from runtime.engine.spark import INSTALL, JAVA, java_version
+from runtime.sample import write_sample
+from tests.deliveries import Deliveries
+
+os.environ["TZ"] = "Pacific/Auckland"  # a zone far from UTC: nothing may depend on the machine's
+time.tzset()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", choices=("sail", "spark"), default="sail")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("LAKEHOUSE_NO_SKIPS") == "1":
+        config.option.strict_skips = True
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """With LAKEHOUSE_NO_SKIPS=1 a skipped test fails: CI must not pass by leaving tests out."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and os.environ.get("LAKEHOUSE_NO_SKIPS") == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which LAKEHOUSE_NO_SKIPS=1 forbids: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.config.getoption("--engine"))
+
+
+@pytest.fixture(scope="session")
+def engine(engine_name: str) -> Engine:
+    """The running engine of this session."""
+    if engine_name == "spark" and java_version() not in JAVA:
+        pytest.skip(f"Spark needs Java 17 or 21: {INSTALL}")
+    return engines.start(engine_name, confs={}, partitions=2)
+
+
+@pytest.fixture
+def deliveries(tmp_path: Path) -> Deliveries:
+    """Empty source folders to deliver files to."""
+    return Deliveries(tmp_path / "sources")
+
+
+@pytest.fixture
+def open_lake(tmp_path: Path, engine_name: str) -> Callable[..., lakehouse.Lakehouse]:
+    """Opens a lake by name on given sources: `open_lake("a", deliveries, batch_bytes=1000)`."""
+
+    def opened(name: str, sources: Deliveries, **settings: object) -> lakehouse.Lakehouse:
+        return lakehouse.Lakehouse.open(
+            lake=str(tmp_path / name),
+            song_data=str(sources.song_data),
+            log_data=str(sources.log_data),
+            engine=engine_name,
+            set=[f"{key}={value}" for key, value in settings.items()],
+        )
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def dirty_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sample data with every kind of dirt, and its truth.json."""
+    out = tmp_path_factory.mktemp("dirty") / "sample"
+    write_sample(out, events=1_500, songs=120, days=6, seed=7, dirty=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder SPARKIFY_DATA names."""
+    folder = os.environ.get("SPARKIFY_DATA")
+    if not folder:
+        pytest.skip("SPARKIFY_DATA names no folder with song_data and log_data of the real data")
+    return Path(folder)

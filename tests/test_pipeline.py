@@ -1,0 +1,304 @@
+"""The same pipeline on either engine: what a run makes, and that how it was cut does not matter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.engine import Engine
+from tests.comparing import DERIVED, GOLD, assert_same_tables
+from tests.deliveries import Deliveries, event, play, song
+
+pytestmark = pytest.mark.engine
+OpenLake = Callable[..., Lakehouse]
+
+
+def rows(lake: Lakehouse, statement: str) -> list[dict[str, Any]]:
+    return list(lake.sql(statement).to_pylist())
+
+
+def versions(lake: Lakehouse) -> dict[str, int]:
+    return {name: table["version"] for name, table in lake.status()["tables"].items()}
+
+
+def copy(sample: Path, to: Deliveries, source: str, keep: Callable[[str], bool]) -> None:
+    """Deliver the files of a sample whose name a predicate keeps."""
+    for file in sorted((sample / source).rglob("*.json")):
+        target = getattr(to, source) / file.relative_to(sample / source)
+        if keep(file.name) and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+
+
+def everything(_: str) -> bool:
+    return True
+
+
+@pytest.fixture
+def one_run(open_lake: OpenLake, engine: Engine, dirty_sample: Path, tmp_path: Path) -> Lakehouse:
+    """A lake of the whole dirty sample, taken in by one run."""
+    sources = Deliveries(tmp_path / "whole")
+    copy(dirty_sample, sources, "song_data", everything)
+    copy(dirty_sample, sources, "log_data", everything)
+    lake = open_lake("one-run", sources)
+    lake.run()
+    return lake
+
+
+def test_a_dirty_sample_gives_the_answers_known_while_it_was_made(
+    one_run: Lakehouse, dirty_sample: Path
+) -> None:
+    truth = json.loads((dirty_sample / "truth.json").read_text())
+    (state,) = one_run.history()
+    assert dict(state["records"]) == truth["records"]
+    status = one_run.status()
+    assert status["quarantine"] == truth["quarantine"]
+    assert {n: status["tables"][n]["rows"] for n in truth["tables"]} == truth["tables"]
+    levels = rows(one_run, "select user_id::varchar as u, level from gold.users")
+    assert {r["u"]: r["level"] for r in levels} == truth["users"]
+    names = rows(one_run, "select artist_id, name from gold.artists")
+    assert {r["artist_id"]: r["name"] for r in names} == truth["artists"]
+    assert songplays_digest(one_run) == truth["songplays_digest"]
+
+
+def songplays_digest(lake: Lakehouse) -> str:
+    plays = rows(
+        lake,
+        """select p.session_id, e.item_in_session, epoch_ms(p.start_time) as ts, p.user_id, p.level,
+                  coalesce(p.song_id, '') as song_id, coalesce(p.artist_id, '') as artist_id
+           from gold.songplays p join silver.events e on e.event_id = p.songplay_id""",
+    )
+    lines = sorted("|".join(str(value) for value in p.values()) for p in plays)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def test_days_in_reverse_order_and_songs_last_give_the_same_gold(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries, tmp_path: Path
+) -> None:
+    days = [
+        [play("2018-11-02 10:00:00"), event("2018-11-02 11:00:00", itemInSession=1, level="paid")],
+        [play("2018-11-03 10:00:00", sessionId=2, level="paid"), play(userId="8", sessionId=3)],
+        [event("2018-11-04 09:00:00", sessionId=4, level="free", lastName="King")],
+    ]
+    lake = open_lake("reverse", deliveries)
+    for number in (2, 1, 0):
+        deliveries.logs(f"{number}.json", days[number])
+        lake.run()
+    deliveries.songs("a.json", [song()])
+    lake.run()
+
+    whole = Deliveries(tmp_path / "whole")
+    for number, records in enumerate(days):
+        whole.logs(f"{number}.json", records)
+    whole.songs("a.json", [song()])
+    other = open_lake("whole-lake", whole)
+    other.run()
+    assert_same_tables(engine, lake, other, GOLD)
+    assert rows(lake, "select count(*) n from gold.songplays where song_id = 'SONG1'") == [{"n": 3}]
+
+
+def test_a_dirty_sample_taken_day_by_day_equals_one_run_and_a_full_refresh_changes_nothing(
+    open_lake: OpenLake,
+    engine: Engine,
+    one_run: Lakehouse,
+    dirty_sample: Path,
+    deliveries: Deliveries,
+) -> None:
+    lake = open_lake("daily", deliveries)
+    names = sorted(f.name for f in (dirty_sample / "log_data").rglob("*.json"))
+    copy(dirty_sample, deliveries, "song_data", everything)
+    for upto in (names[0], names[2], names[-1]):
+        copy(dirty_sample, deliveries, "log_data", lambda name, upto=upto: name <= upto)  # type: ignore[misc]
+        lake.run()
+    assert lake.status()["batch_id"] == 3
+    assert_same_tables(engine, lake, one_run)
+    lake.run(full_refresh=True)
+    assert_same_tables(engine, lake, one_run)
+    assert lake.run().as_json() == {"new_files": 0, "batches": []}
+
+
+@pytest.mark.parametrize("batch_bytes", ["60KB", "200KB"])
+def test_batch_size_does_not_matter(
+    open_lake: OpenLake,
+    engine: Engine,
+    engine_name: str,
+    one_run: Lakehouse,
+    dirty_sample: Path,
+    deliveries: Deliveries,
+    batch_bytes: str,
+) -> None:
+    if engine_name == "spark" and batch_bytes == "60KB":
+        batch_bytes = "300KB"  # thirty batches take Spark minutes
+    copy(dirty_sample, deliveries, "song_data", everything)
+    copy(dirty_sample, deliveries, "log_data", everything)
+    lake = open_lake("small", deliveries, batch_bytes=batch_bytes)
+    assert len(lake.run().states) > 1
+    assert_same_tables(engine, lake, one_run)
+
+
+def test_late_songs_and_corrected_songs_link_their_plays_anew(
+    open_lake: OpenLake,
+    one_run: Lakehouse,
+    dirty_sample: Path,
+) -> None:
+    truth = json.loads((dirty_sample / "truth.json").read_text())["after_late"]
+    sources = Deliveries.__new__(Deliveries)
+    sources.song_data = dirty_sample / "late" / "song_data"
+    sources.log_data = Path(one_run.settings.log_data or "")
+    late = open_lake("one-run", sources)
+    late.run()
+    assert songplays_digest(late) == truth["songplays_digest"]
+    tables = late.status()["tables"]
+    assert {n: tables[n]["rows"] for n in truth["tables"]} == truth["tables"]
+
+
+def test_a_play_corrected_away_leaves_gold_with_its_instant_and_its_user(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("1.json", [play(), play("2018-11-02 11:00:00", userId="8", sessionId=2)])
+    lake.run()
+    deliveries.logs("2.json", [event(userId="9")])
+    (state,) = lake.run().states
+    assert state.records["accepted"] == 1
+    assert rows(lake, "select user_id from gold.users order by 1") == [
+        {"user_id": 8},
+        {"user_id": 9},
+    ]
+    assert rows(lake, "select user_id from gold.songplays") == [{"user_id": 8}]
+    assert rows(lake, "select hour from gold.time") == [{"hour": 11}]
+    assert state.tables["gold.users"]["deleted"] == 1
+
+
+def test_an_invalid_correction_goes_to_quarantine_and_the_old_row_stays(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("1.json", [play()])
+    lake.run()
+    before = versions(lake)
+    deliveries.logs("2.json", [play(level="gold"), play(userId="")])
+    (state,) = lake.run().states
+    assert state.records == {
+        "delivered": 2, "accepted": 0, "duplicate": 0, "superseded": 0, "quarantined": 2,
+    }  # fmt: skip
+    assert lake.status()["quarantine"] == {"level_is_known": 1, "play_has_user": 1}
+    changed = {n for n, v in versions(lake).items() if v != before[n]}
+    assert changed == {"bronze.log_data", "silver.quarantine"}
+
+
+def test_a_late_older_event_never_turns_a_level_back(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("1.json", [event("2018-11-01 10:00:00")])
+    deliveries.logs("2.json", [event("2018-11-05 10:00:00", sessionId=2)])
+    lake.run()
+    before = versions(lake)
+    # Newer than the row's first event, older than its latest, which said nothing new.
+    deliveries.logs("3.json", [event("2018-11-03 10:00:00", sessionId=3, level="paid")])
+    lake.run()
+    assert rows(lake, "select level from gold.users") == [{"level": "free"}]
+    assert versions(lake)["gold.users"] == before["gold.users"]
+
+
+def test_a_batch_that_changes_no_user_leaves_no_new_version_of_users(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("1.json", [play()])
+    lake.run()
+    before = versions(lake)
+    deliveries.logs("2.json", [play("2018-11-03 10:00:00", sessionId=2)])
+    lake.run()
+    changed = {n for n, v in versions(lake).items() if v != before[n]}
+    assert changed == {"bronze.log_data", "silver.events", "gold.songplays", "gold.time"}
+
+
+def test_a_grown_file_is_a_new_delivery_whose_repeats_keep_their_precedence(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("a.json", [play()])
+    lake.run()
+    deliveries.logs("b.json", [play(location="Paris")])  # a correction, delivered later
+    lake.run()
+    deliveries.logs("a.json", [play(), play("2018-11-02 12:00:00", itemInSession=1)])
+    (state,) = lake.run().states
+    assert state.records == {
+        "delivered": 2, "accepted": 1, "duplicate": 0, "superseded": 1, "quarantined": 0,
+    }  # fmt: skip
+    places = rows(lake, "select location from gold.songplays order by start_time")
+    assert [r["location"] for r in places] == ["Paris", "London"]
+    gold = rows(lake, "select * from gold.songplays order by 1")
+    lake.run(full_refresh=True)
+    assert rows(lake, "select * from gold.songplays order by 1") == gold
+
+
+def test_nothing_new_changes_no_file_of_the_lake_even_when_all_sources_are_touched(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    files = [deliveries.logs("a.json", [play()]), deliveries.songs("s.json", [song()])]
+    lake.run()
+    before = listing(lake)
+    assert lake.run().as_json() == {"new_files": 0, "batches": []}
+    for file in files:
+        os.utime(file)
+    assert lake.run().as_json() == {"new_files": 0, "batches": []}
+    assert listing(lake) == before
+
+
+def listing(lake: Lakehouse) -> dict[str, tuple[int, int]]:
+    files = (f for f in Path(lake.settings.lake).rglob("*") if f.is_file())
+    return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in files}
+
+
+def test_a_run_cut_off_before_its_publish_is_rolled_back_and_done_again(
+    open_lake: OpenLake,
+    engine: Engine,
+    deliveries: Deliveries,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deliveries.logs("1.json", [play()])
+    lake = open_lake("lake", deliveries)
+    lake.run()
+    deliveries.logs("2.json", [play("2018-11-03 10:00:00", sessionId=2, level="paid")])
+    with monkeypatch.context() as patched:
+        patched.setattr("runtime.runner.Runner._commit", _cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            lake.run()
+    assert rows(lake, "select level from gold.users") == [{"level": "free"}]
+    lake.run()
+    other = open_lake("undisturbed", deliveries)
+    other.run()
+    assert_same_tables(engine, lake, other, DERIVED)
+
+
+def _cut_off(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_snapshot_reads_every_table_as_of_one_batch(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    for day in range(1, 4):
+        at = f"2018-11-0{day} 10:00:00"
+        deliveries.logs(f"{day}.json", [play(at, sessionId=day, level="paid" if day > 1 else "free")])
+        lake.run()
+    first = lake.at(batch=1)
+    assert first.table("gold.users").arrow().to_pylist()[0]["level"] == "free"
+    assert first.sql("select count(*) n from gold.songplays").to_pylist() == [{"n": 1}]
+    assert lake.at(batch=2).table("gold.songplays").spark().count() == 2
+    assert [r["level"] for r in first.table("gold.users").spark().toArrow().to_pylist()] == ["free"]
+    assert lake.table("gold.songplays").pandas().shape == lake.table("gold.songplays").polars().shape
