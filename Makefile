@@ -31,7 +31,7 @@ test: $(READY) ## run the tests, on Sail and then on Spark where Java is there
 test-slow: $(READY) ## run the tests with the slow ones
 	@status=0; \
 	$(PYTEST) --engine sail || status=1; \
-	$(PYTEST) --engine spark -m engine || status=1; \
+	$(PYTEST) --engine spark -m engine --all || status=1; \
 	exit $$status
 
 check: $(READY) ## lint, formatting and types

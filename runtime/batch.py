@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -33,7 +33,6 @@ class Lakeside:
     heads: Heads
     engine: Engine
     progress: Progress
-    begun: float = field(default_factory=time.monotonic)
 
 
 def take_in(shared: Lakeside, known: Contents, batch: Batch) -> tuple[State, Mapping[str, Changes]]:

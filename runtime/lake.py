@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine
-from runtime.errors import UsageError
+from runtime.errors import LeaseHeld, UsageError
 from runtime.lease import is_held
 from runtime.ledger import Contents, Ledger, State
 from runtime.planning import find_work
@@ -147,7 +147,7 @@ class Lakehouse:
         if lease is None or lease["released"]:
             return "The lease is free."
         if is_held(lease) and not force:
-            raise UsageError(
+            raise LeaseHeld(
                 f"The lease is held by process {lease['pid']} on {lease['host']}, which is alive. "
                 "Wait for it or stop it; `unlock --force` takes the lease from it, and it will then "
                 "publish nothing more."

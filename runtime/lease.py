@@ -12,7 +12,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -56,8 +56,9 @@ class Owner:
         self._beat.join()
         with self._lock:
             if self._lost is None and not (self.ledger.lease() or {}).get("released"):
-                self.ledger.compact(self._lease(released=False))
-                self.ledger.commit([], self._lease(released=True))
+                with suppress(Fenced):  # lost without a heartbeat having noticed: not ours to end
+                    self.ledger.compact(self._lease(released=False))
+                    self.ledger.commit([], self._lease(released=True))
 
     def _lease(self, *, released: bool) -> dict[str, Any]:
         return {

@@ -109,12 +109,13 @@ def cut_batches(files: Iterable[NewFile], batch_bytes: int) -> Iterator[Batch]:
         rest: tuple[int, int] | None = (file.start, file.first_line)
         while rest is not None:
             whole = file.inspected.content_bytes - rest[0]
-            if batch and (whole > room and (room < batch_bytes // 2 or not file.inspected.marks)):
+            piece = _piece(file, rest, room)
+            if batch and whole > room and (room < batch_bytes // 2 or _size(piece) > room):
                 yield tuple(batch)
                 batch, room = [], batch_bytes
-            piece = _piece(file, rest, room)
+                piece = _piece(file, rest, room)
             batch.append(piece)
-            room -= max(1, sum(s.size for s in piece.slices))
+            room -= max(1, _size(piece))
             rest = piece.rest
             if rest is not None:
                 yield tuple(batch)
@@ -126,6 +127,10 @@ def cut_batches(files: Iterable[NewFile], batch_bytes: int) -> Iterator[Batch]:
 def _piece(file: NewFile, at: tuple[int, int], room: int) -> Piece:
     slices, rest = cut(file.listed, file.inspected, file.delivery, *at, max(1, room))
     return Piece(file, slices, None if rest is None else (rest.start, rest.first_line))
+
+
+def _size(piece: Piece) -> int:
+    return sum(s.size for s in piece.slices)
 
 
 def _by_path(known: Contents) -> dict[tuple[str, str], list[Delivery]]:

@@ -15,6 +15,10 @@ class Progress(Protocol):
         """Something happened that the user may want to know."""
         ...
 
+    def work(self, files: int, content_bytes: int) -> None:
+        """What the run will take in, told before its first batch."""
+        ...
+
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
         """A batch begins."""
         ...
@@ -32,6 +36,9 @@ class Silent:
     """Tells nobody."""
 
     def note(self, message: str) -> None:
+        """Nothing."""
+
+    def work(self, files: int, content_bytes: int) -> None:
         """Nothing."""
 
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:

@@ -14,7 +14,7 @@ from runtime.delta import Heads, Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
 from runtime.lease import Owner, claim
 from runtime.ledger import Contents, Ledger, State, state_row
-from runtime.planning import Batch, Work, changed_since, cut_batches, find_work
+from runtime.planning import SOURCES, Batch, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
@@ -46,7 +46,7 @@ def state_as_json(state: State) -> dict[str, Any]:
     counts = ("version", "inserted", "updated", "deleted", "rows")
     return {
         "batch_id": state.batch_id,
-        "files": dict(state.files),
+        "files": {source: state.files.get(source, 0) for source in SOURCES},
         "records": {name: state.records.get(name, 0) for name in records},
         "tables": {name: {c: t[c] for c in counts} for name, t in state.tables.items()},
         "seconds": state.seconds,
@@ -95,6 +95,8 @@ class Runner:
         return report
 
     def _batches(self, owner: Owner, shared: Lakeside, work: Work, report: Report) -> None:
+        content_bytes = sum(f.inspected.content_bytes - f.start for f in work.files)
+        self.progress.work(len(work.files), content_bytes)
         cut = list(cut_batches(work.files, self.settings.batch_bytes))
         for batch in cut or [()]:
             if state := self._publish(owner, shared, batch, report):

@@ -15,20 +15,24 @@ PROVENANCE = ("raw", "_source_file", "_source_line", "_delivery")
 
 # Strict JSON, as RFC 8259 has it: Spark would also take 'single quotes' and NaN.
 JSON_OPTIONS = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')"
+CLOSED = r"[}][ \\t\\r\\n]*\\z"
 
-# Text that was UTF-8, then wrongly read as latin-1: it holds only characters up to U+00FF, and
-# these, as bytes, are valid UTF-8 again (the table of well-formed sequences, Unicode 3.9).
+# Text that was UTF-8, then wrongly read as latin-1: its characters above U+007F, as bytes, are
+# well-formed sequences again (the table of Unicode 3.9). They are taken away to see what is left: one
+# pattern over the whole text overflows Java's stack when the text is long.
 MISREAD = r"[\\xC2-\\xF4][\\x80-\\xBF]"
-WELL_FORMED = (
-    r"^(?:[\\x00-\\x7F]|[\\xC2-\\xDF][\\x80-\\xBF]|\\xE0[\\xA0-\\xBF][\\x80-\\xBF]"
+SEQUENCE = (
+    r"[\\xC2-\\xDF][\\x80-\\xBF]|\\xE0[\\xA0-\\xBF][\\x80-\\xBF]"
     r"|[\\xE1-\\xEC\\xEE\\xEF][\\x80-\\xBF]{2}|\\xED[\\x80-\\x9F][\\x80-\\xBF]"
     r"|\\xF0[\\x90-\\xBF][\\x80-\\xBF]{2}|[\\xF1-\\xF3][\\x80-\\xBF]{3}"
-    r"|\\xF4[\\x80-\\x8F][\\x80-\\xBF]{2})*$"
+    r"|\\xF4[\\x80-\\x8F][\\x80-\\xBF]{2}"
 )
+BEYOND_ASCII = r"[^\\x00-\\x7F]"
 ROUNDS = 8  # text damaged more often than this has grown to 256 times its length
 CONTROL = r"[\\x00-\\x1F\\x7F-\\x9F]"
 
-NUMBER = r"^[+-]?[0-9]+(?:[.][0-9]*)?(?:[eE][+-]?[0-9]+)?$"
+# Bounded, so that it is never infinite; \z, because Java's $ also matches before a final line end.
+NUMBER = r"^[+-]?[0-9]{1,99}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?\\z"
 WHOLE = 9007199254740992  # 2^53: beyond it a double no longer counts in ones
 
 YEAR_2000, YEAR_2100 = 946684800000, 4102444800000  # epoch milliseconds
@@ -37,15 +41,18 @@ YEAR_2000, YEAR_2100 = 946684800000, 4102444800000  # epoch milliseconds
 def parse(records: DataFrame, fields: tuple[str, ...]) -> DataFrame:
     """Each record's provenance, and `record`: its fields as strings, NULL if it is no JSON object.
 
-    The text is read as the only element of an array: that refuses trailing text and a second object,
-    on which the engines otherwise differ.
+    The text is read as a member of an object, with another member after it that must be reached: so
+    trailing text, a bracket too many and a second object are refused, on which the engines otherwise
+    differ.
     """
     record = ", ".join(f"{name}: string" for name in fields)
+    wrapped = """concat('{"record":', raw, ',"_end":0}')"""
     parsed = records.selectExpr(
         *PROVENANCE,
-        f"from_json(concat('[', raw, ']'), 'array<struct<{record}>>', {JSON_OPTIONS}) as _parsed",
+        f"from_json({wrapped}, 'record struct<{record}>, _end string', {JSON_OPTIONS}) as _parsed",
     )
-    return parsed.selectExpr(*PROVENANCE, "case when size(_parsed) = 1 then get(_parsed, 0) end as record")
+    is_whole = f"_parsed._end is not null and raw rlike '{CLOSED}'"
+    return parsed.selectExpr(*PROVENANCE, f"case when {is_whole} then _parsed.record end as record")
 
 
 def text(value: str) -> str:
@@ -53,7 +60,8 @@ def text(value: str) -> str:
     once = "decode(encode(s, 'ISO-8859-1'), 'UTF-8')"
     repaired = (
         f"case when {value} rlike '{MISREAD}' then aggregate(sequence(1, {ROUNDS}), {value}, (s, i) -> "
-        f"case when s rlike '{MISREAD}' and s rlike '{WELL_FORMED}' then {once} else s end) "
+        f"case when s rlike '{MISREAD}' and not regexp_replace(s, '{SEQUENCE}', '') rlike '{BEYOND_ASCII}' "
+        f"then {once} else s end) "
         f"else {value} end"
     )
     return f"nullif(trim(regexp_replace({repaired}, '{CONTROL}', '')), '')"
@@ -66,11 +74,12 @@ def number(value: str) -> str:
 
 def integer(value: str, type_: str = "int") -> str:
     """A whole number that fits `type_`, however it was written; otherwise NULL."""
-    double = f"try_cast({value} as double)"
+    trimmed = f"trim({value})"
+    double = f"try_cast({trimmed} as double)"
     return (
-        f"coalesce(try_cast({value} as {type_}), case when trim({value}) rlike '{NUMBER}' "
-        f"and {double} = floor({double}) and abs({double}) <= {WHOLE} "
-        f"then try_cast({double} as {type_}) end)"
+        f"case when {trimmed} rlike '{NUMBER}' then coalesce(try_cast({trimmed} as {type_}), "
+        f"case when {double} = floor({double}) and abs({double}) <= {WHOLE} "
+        f"then try_cast({double} as {type_}) end) end"
     )
 
 

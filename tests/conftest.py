@@ -22,11 +22,16 @@ time.tzset()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=("sail", "spark"), default="sail")
+    parser.addoption("--all", action="store_true", help="on Spark, run what takes minutes, too")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get("LAKEHOUSE_NO_SKIPS") == "1":
-        config.option.strict_skips = True
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What compares Spark with Sail belongs to Spark; what takes Spark minutes, to `make test-slow`."""
+    on_sail = config.getoption("--engine") == "sail"
+    absent = "spark_only" if on_sail else "" if config.getoption("--all") else "long_on_spark"
+    apart = [item for item in items if item.get_closest_marker(absent)] if absent else []
+    config.hook.pytest_deselected(items=apart)
+    items[:] = [item for item in items if item not in apart]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -42,13 +42,17 @@ def everything(_: str) -> bool:
     return True
 
 
-@pytest.fixture
-def one_run(open_lake: OpenLake, engine: Engine, dirty_sample: Path, tmp_path: Path) -> Lakehouse:
-    """A lake of the whole dirty sample, taken in by one run."""
-    sources = Deliveries(tmp_path / "whole")
-    copy(dirty_sample, sources, "song_data", everything)
-    copy(dirty_sample, sources, "log_data", everything)
-    lake = open_lake("one-run", sources)
+@pytest.fixture(scope="module")
+def one_run(
+    engine: Engine, engine_name: str, dirty_sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Lakehouse:
+    """A lake of the whole dirty sample, taken in by one run. Not to be written to."""
+    lake = Lakehouse.open(
+        lake=str(tmp_path_factory.mktemp("one-run") / "lake"),
+        song_data=str(dirty_sample / "song_data"),
+        log_data=str(dirty_sample / "log_data"),
+        engine=engine_name,
+    )
     lake.run()
     return lake
 
@@ -80,6 +84,7 @@ def songplays_digest(lake: Lakehouse) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+@pytest.mark.long_on_spark
 def test_days_in_reverse_order_and_songs_last_give_the_same_gold(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries, tmp_path: Path
 ) -> None:
@@ -125,18 +130,16 @@ def test_a_dirty_sample_taken_day_by_day_equals_one_run_and_a_full_refresh_chang
     assert lake.run().as_json() == {"new_files": 0, "batches": []}
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("batch_bytes", ["60KB", "200KB"])
 def test_batch_size_does_not_matter(
     open_lake: OpenLake,
     engine: Engine,
-    engine_name: str,
     one_run: Lakehouse,
     dirty_sample: Path,
     deliveries: Deliveries,
     batch_bytes: str,
 ) -> None:
-    if engine_name == "spark" and batch_bytes == "60KB":
-        batch_bytes = "300KB"  # thirty batches take Spark minutes
     copy(dirty_sample, deliveries, "song_data", everything)
     copy(dirty_sample, deliveries, "log_data", everything)
     lake = open_lake("small", deliveries, batch_bytes=batch_bytes)
@@ -145,21 +148,24 @@ def test_batch_size_does_not_matter(
 
 
 def test_late_songs_and_corrected_songs_link_their_plays_anew(
-    open_lake: OpenLake,
-    one_run: Lakehouse,
-    dirty_sample: Path,
+    one_run: Lakehouse, dirty_sample: Path, tmp_path: Path
 ) -> None:
     truth = json.loads((dirty_sample / "truth.json").read_text())["after_late"]
-    sources = Deliveries.__new__(Deliveries)
-    sources.song_data = dirty_sample / "late" / "song_data"
-    sources.log_data = Path(one_run.settings.log_data or "")
-    late = open_lake("one-run", sources)
+    shutil.copytree(one_run.settings.lake, tmp_path / "lake")
+    late = Lakehouse.open(
+        lake=str(tmp_path / "lake"),
+        song_data=str(dirty_sample / "late" / "song_data"),
+        log_data=one_run.settings.log_data,
+        engine=one_run.settings.engine,
+    )
     late.run()
     assert songplays_digest(late) == truth["songplays_digest"]
     tables = late.status()["tables"]
     assert {n: tables[n]["rows"] for n in truth["tables"]} == truth["tables"]
+    assert dict(late.history()[-1]["records"]) == truth["records"]
 
 
+@pytest.mark.long_on_spark
 def test_a_play_corrected_away_leaves_gold_with_its_instant_and_its_user(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
@@ -178,6 +184,7 @@ def test_a_play_corrected_away_leaves_gold_with_its_instant_and_its_user(
     assert state.tables["gold.users"]["deleted"] == 1
 
 
+@pytest.mark.long_on_spark
 def test_an_invalid_correction_goes_to_quarantine_and_the_old_row_stays(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
@@ -195,6 +202,7 @@ def test_an_invalid_correction_goes_to_quarantine_and_the_old_row_stays(
     assert changed == {"bronze.log_data", "silver.quarantine"}
 
 
+@pytest.mark.long_on_spark
 def test_a_late_older_event_never_turns_a_level_back(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
@@ -210,6 +218,7 @@ def test_a_late_older_event_never_turns_a_level_back(
     assert versions(lake)["gold.users"] == before["gold.users"]
 
 
+@pytest.mark.long_on_spark
 def test_a_batch_that_changes_no_user_leaves_no_new_version_of_users(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
@@ -223,6 +232,7 @@ def test_a_batch_that_changes_no_user_leaves_no_new_version_of_users(
     assert changed == {"bronze.log_data", "silver.events", "gold.songplays", "gold.time"}
 
 
+@pytest.mark.long_on_spark
 def test_a_grown_file_is_a_new_delivery_whose_repeats_keep_their_precedence(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
@@ -243,6 +253,7 @@ def test_a_grown_file_is_a_new_delivery_whose_repeats_keep_their_precedence(
     assert rows(lake, "select * from gold.songplays order by 1") == gold
 
 
+@pytest.mark.long_on_spark
 def test_nothing_new_changes_no_file_of_the_lake_even_when_all_sources_are_touched(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
@@ -262,6 +273,7 @@ def listing(lake: Lakehouse) -> dict[str, tuple[int, int]]:
     return {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in files}
 
 
+@pytest.mark.long_on_spark
 def test_a_run_cut_off_before_its_publish_is_rolled_back_and_done_again(
     open_lake: OpenLake,
     engine: Engine,
@@ -288,6 +300,7 @@ def _cut_off(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.long_on_spark
 def test_a_snapshot_reads_every_table_as_of_one_batch(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:

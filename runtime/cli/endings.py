@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (KeyboardInterrupt, Terminated) as stop:
         code, how = _stopped(stop)
-        warn(f"{how}: the lake stays as last published, and its lease is free.")
+        warn(f"{how}: the lake stays as last published.")
     except click.UsageError as wrong:
         code = USAGE
         warn(_usage(wrong))
@@ -95,7 +95,8 @@ def _usage(wrong: click.UsageError) -> str:
     if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
         return wrong.format_message()
     asked = wrong.ctx.command_path if wrong.ctx else "python lakehouse.py"
-    return f"error: {_what(wrong).rstrip('.')}. See: {asked} --help"
+    what = _what(wrong)
+    return f"error: {what}{'' if what[-1] in '.?' else '.'} See: {asked} --help"
 
 
 def _what(wrong: click.UsageError) -> str:

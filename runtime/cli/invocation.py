@@ -67,9 +67,14 @@ class Invocation:
 
 
 def warn(message: str) -> None:
-    """A line on stderr. A stderr that nobody reads any more stops no run."""
+    """A line on stderr, whatever stands in it shown and not obeyed."""
+    tell(visible(message, keep="\n"))
+
+
+def tell(line: str) -> None:
+    """A line on stderr as it is. A stderr that nobody reads any more stops no run."""
     try:
-        sys.stderr.write(visible(message, keep="\n") + "\n")
+        sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except BrokenPipeError:
         return

@@ -16,7 +16,7 @@ from runtime.cli.values import as_json, as_text, to_json, visible
 Row = Sequence[Any]
 NULL, CUT = "NULL", "…"
 NARROWEST = 12  # columns of a terminal that a cut column keeps
-AT_ONCE = 10_000  # rows written at a time
+AT_ONCE = 500  # rows written at a time
 
 
 def emit(text: str) -> None:
@@ -69,8 +69,10 @@ def aligned(columns: Sequence[str], rows: Sequence[Row], right: Collection[str])
     """The lines of a table. Only a terminal's are cut to its width, and only they are coloured."""
     names = [visible(c) for c in columns]
     texts = [[NULL if (t := as_text(v)) is None else visible(t) for v in row] for row in rows]
-    widths = _fitting([max(map(_cells, column)) for column in zip(names, *texts, strict=True)])
     numeric = [c in right or _is_numeric([r[i] for r in rows]) for i, c in enumerate(columns)]
+    widths = [max(map(_cells, column)) for column in zip(names, *texts, strict=True)]
+    if sys.stdout.isatty():
+        widths = _fitting(widths, numeric, shutil.get_terminal_size().columns)
     colour = coloured(sys.stdout)
     yield _line(names, widths, numeric, ["1" if colour else ""] * len(names))
     yield "  ".join("─" * width for width in widths)
@@ -113,16 +115,16 @@ def _styled(text: str, style: str) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if style else text
 
 
-def _fitting(widths: list[int]) -> list[int]:
-    """The widths, the widest cut until all fit a terminal; a file has room for everything."""
-    if not sys.stdout.isatty():
-        return widths
-    excess = sum(widths) + 2 * len(widths) - 2 - shutil.get_terminal_size().columns
-    while excess > 0 and max(widths) > NARROWEST:
-        widest = widths.index(max(widths))
-        widths[widest] -= 1
-        excess -= 1
-    return widths
+def _fitting(widths: Sequence[int], numeric: Sequence[bool], room: int) -> list[int]:
+    """The widths, those of the widest texts cut until all fit. Part of a number would be another."""
+    fitted = list(widths)
+    texts = [i for i, is_number in enumerate(numeric) if not is_number]
+    for _ in range(sum(fitted) + 2 * len(fitted) - 2 - room):
+        widest = max(texts, key=lambda i: fitted[i], default=None)
+        if widest is None or fitted[widest] <= NARROWEST:
+            break
+        fitted[widest] -= 1
+    return fitted
 
 
 def _cells(text: str) -> int:

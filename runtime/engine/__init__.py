@@ -30,6 +30,10 @@ class Engine(Protocol):
         """A Delta table as of a version; the newest by default."""
         ...
 
+    def keep(self, rows: DataFrame, uri: str) -> DataFrame:
+        """The same rows, computed once and stored at `uri`, which is free scratch space."""
+        ...
+
 
 _running: Engine | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,14 @@ class Sail:
         self.partitions = partitions
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)
         self._server.start(background=True)
+        # At exit the last registered goes first: a client that finds its server gone, because a
+        # signal came while it was being made, asks again for minutes.
+        atexit.register(self._server.stop)
         _, port = self._server.listening_address
         self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
         for key, value in SESSION.items():
             self.spark.conf.set(key, value)
+        atexit.register(self.spark.stop)
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""
@@ -38,3 +43,9 @@ class Sail:
         from runtime.engine.pinned import read_pinned
 
         return read_pinned(self.spark, uri, version, self.partitions)
+
+    def keep(self, rows: DataFrame, uri: str) -> DataFrame:
+        """Written to scratch space as a Delta table: Sail's cache does nothing yet, and it writes no
+        Parquet at all for no rows."""
+        rows.write.format("delta").mode("overwrite").save(uri)
+        return self.spark.read.format("delta").load(uri)

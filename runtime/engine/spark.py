@@ -41,6 +41,15 @@ class Spark:
         reader = self.spark.read.format("delta")
         return (reader if version is None else reader.option("versionAsOf", version)).load(uri)
 
+    def keep(self, rows: DataFrame, uri: str) -> DataFrame:
+        """Written to scratch space as Parquet.
+
+        Not cached: when a Delta table changes, Spark computes cached rows that read it again, and a
+        change set must go on saying what was there before.
+        """
+        rows.write.parquet(uri)
+        return self.spark.read.schema(rows.schema).parquet(uri)
+
 
 def java_version() -> int | None:
     """The major version of the Java that Spark would start, None where there is none that runs."""

@@ -98,20 +98,17 @@ def _merge_newest(
     may lag behind the newest input row.
     """
     key = list(_strategy(table).key)
-    contenders = None
-    floor = None
+    contenders, kinds = None, {}
     if changes.after is not None:
         contenders = bench.keep(_contenders(bench, table, driver, changes.after))
-        floor = rows_of(contenders.selectExpr("count(*) as n", "min(_since) as since"))[0]
-        if floor["n"] == 0:
-            contenders = None
-    if contenders is None and gone is None:
-        return NOTHING
+        counted = contenders.groupBy(CHANGE).agg({"_since": "min"})
+        kinds = {r[CHANGE]: r["min(_since)"] for r in rows_of(counted)}
+    if gone is None and "check" not in kinds:
+        return NOTHING if contenders is None or not kinds else _apply(bench, table, contenders)
     if gone is None and contenders is not None:
-        if rows_of(contenders.where(f"{CHANGE} = 'check'").limit(1)) == []:
-            return _apply(bench, table, contenders)
-        since = f"{driver.since[0]} >= date'{floor['since']}'" if driver.since and floor else None
-        return _write(bench, table, _again(bench, table, driver, contenders.select(*key), since), None)
+        since = f"{driver.since[0]} >= date'{min(kinds.values())}'" if driver.since else None
+        again = _again(bench, table, driver, contenders.select(*key), since)
+        return _write(bench, table, again, None)
     touched = [f.select(*key) for f in (contenders, gone) if f is not None]
     keys = reduce(lambda a, b: a.union(b), touched).distinct()
     return _write(bench, table, _again(bench, table, driver, keys), gone)
@@ -178,6 +175,8 @@ def _apply(bench: Workbench, table: Table, changed: DataFrame) -> Changes:
     kinds = {group[CHANGE] for group in groups}
     if not kinds:
         return NOTHING
+    if kinds == {"insert"}:  # compared with the table above, under the lease: nothing to match
+        return Changes(after=changed, inserted=bench.append(table, changed)["inserted"])
     counts = bench.merge(table, _strategy(table).key, changed, bounds_of(table, groups))
     after = changed.where(f"{CHANGE} <> 'delete'") if kinds - {"delete"} else None
     before = old_rows(changed.where(f"{CHANGE} <> 'insert'"), table.column_names)

@@ -41,7 +41,7 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
     """Take records that arrived in the table's input in."""
     if arrived is None:
         return NOTHING
-    staged = bench.keep(stage(bench, table, arrived))
+    staged = stage(bench, table, arrived)
     groups = _groups(table, staged)
     bounds = bounds_of(table, (g for g in groups if g["valid"]))
     merged = _take(bench, table, staged, groups, bounds)
@@ -51,7 +51,7 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
         before=merged.before,
         inserted=merged.inserted,
         updated=merged.updated,
-        rejects=staged.where("_reasons is not null") if reasons else None,
+        rejects=_rejects(staged, arrived) if reasons else None,
         reasons=reasons,
         records=_records(bench, table, staged, groups, merged, bounds),
     )
@@ -70,20 +70,26 @@ def collect(bench: Workbench, table: Table) -> Changes:
 
 
 def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
-    """Records as typed rows, with `_reasons` (NULL if none), `_is_repeat` and `_precedence`."""
+    """Records as typed rows, kept, with `_reasons` (NULL if none), `_is_repeat` and `_precedence`.
+
+    All rules are judged in the projection that parses, and what follows from them reads the kept rows:
+    an engine that puts projections together would parse each record once per rule.
+    """
     checks = ", ".join(
         f"case when not coalesce({predicate}, false) then '{name}' end"
         for name, predicate in table.expectations.items()
     )
     judged = table.build(records).selectExpr(
-        "*",
-        f"case when record is null then array('{READABLE}') else array_compact(array({checks})) end"
-        " as _failed",
-    )
-    return _marked(bench, table, judged).selectExpr(
         *table.content,
-        "case when size(_failed) > 0 then raw end as raw",
-        "case when size(_failed) > 0 then _failed end as _reasons",
+        "_source_file",
+        "_source_line",
+        "_delivery",
+        f"array_compact(array(case when record is null then '{READABLE}' end, {checks})) as _failed",
+    )
+    return _marked(bench, table, bench.keep(judged)).selectExpr(
+        *table.content,
+        f"case when array_contains(_failed, '{READABLE}') then array('{READABLE}') "
+        "when size(_failed) > 0 then _failed end as _reasons",
         "_is_repeat",
         f"{PRECEDENCE} as _precedence",
         "_source_file",
@@ -127,6 +133,13 @@ def _groups(table: Table, staged: DataFrame) -> list[dict[str, Any]]:
             f"from staged {'group by ' + by if by else ''}"
         )
     )
+
+
+def _rejects(staged: DataFrame, arrived: DataFrame) -> DataFrame:
+    """The rejected records with their raw text."""
+    rejected = staged.where("_reasons is not null").select("_reasons", "_delivery", "_source_line")
+    raw = arrived.select("raw", "_source_file", "_source_line", "_delivery")
+    return raw.join(rejected, ["_delivery", "_source_line"])
 
 
 def _reasons(staged: DataFrame) -> dict[str, int]:

@@ -74,9 +74,7 @@ class Workbench:
     def keep(self, rows: DataFrame) -> DataFrame:
         """The rows, computed once and kept for this batch."""
         self._kept += 1
-        uri = f"{self.store.scratch}/{self.batch_id}-{self._kept}"
-        rows.write.format("delta").mode("overwrite").save(uri)
-        return self.engine.read(uri)
+        return self.engine.keep(rows, f"{self.store.scratch}/{self.batch_id}-{self._kept}")
 
     def append(self, table: Table, rows: DataFrame) -> Mapping[str, int]:
         """Append rows, which may turn out to be none. Gives the counts of the commit."""

@@ -1,0 +1,197 @@
+"""Writes the generated parts of the documentation: `python -m docs.generate`.
+
+A page says where a part goes with `<!-- generated: NAME -->` and `<!-- end of NAME -->`. What stands between
+them comes from the code, and a test holds it to the code.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import click
+
+import bronze
+import gold
+import silver
+from runtime.cli.invocation import shared_options
+from runtime.cli.program import SECTIONS, program
+from runtime.steps.silver import READABLE
+from runtime.table import Collect, Deliver, Input, Merge, Table, Upsert
+from silver import events, songs
+from silver.cleaning import absent, integer
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = tuple(ROOT / page for page in ("README.md", "docs/tables.md", "docs/commands.md", "docs/input.md"))
+PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
+COMMAND_LINE = "python lakehouse.py"
+WIDTH = 100
+
+# Gold first: it is what readers come for.
+TABLES = (*gold.GOLD, *silver.TABLES, *bronze.TABLES)
+
+
+def main() -> int:
+    """Bring every page up to date; names those that changed."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if (new := updated(text)) != text:
+            page.write_text(new, encoding="utf-8")
+            sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+    return 0
+
+
+def updated(text: str) -> str:
+    """A page with all its generated parts as the code has them now. Raises KeyError for an unknown name."""
+    return PART.sub(lambda part: part[1] + PARTS[part["name"]]() + "\n" + part[3], text)
+
+
+def catalogue() -> str:
+    """Every table with its grain and the columns that do not begin with `_`."""
+    rows = [(f"`{t.name}`", t.grain.removeprefix("one row per "), ", ".join(t.content)) for t in TABLES]
+    return markdown_table(("table", "one row per", "columns"), rows)
+
+
+def tables() -> str:
+    """Every table in full."""
+    return "\n\n".join(described(table) for table in TABLES)
+
+
+def described(table: Table) -> str:
+    """One table: what it is, where its rows come from, how they are written, and its columns."""
+    about = (sys.modules[table.build.__module__].__doc__ or "").partition("\n")[0]
+    facts = [f"- {table.grain}", f"- made from {made_from(table)}", f"- {written(table)}"]
+    if table.partition_by:
+        facts.append(f"- partitioned by {', '.join(table.partition_by)}")
+    columns = [(f"`{c.name}`", c.type, "" if c.required else "yes", c.comment) for c in table.columns]
+    shape = markdown_table(("column", "type", "may be NULL", "meaning"), columns)
+    return "\n\n".join((f"## {table.name}", about, "\n".join(facts), shape))
+
+
+def made_from(table: Table) -> str:
+    """The tables a table is made from, or its source."""
+    if isinstance(table.write, Deliver):
+        return f"the files of `{table.write.source}`"
+    return " and ".join(f"`{i.table.name}` ({kind(i)})" for i in table.inputs)
+
+
+def kind(input_: Input) -> str:
+    """What the input is to the table, by the name of its class."""
+    return type(input_).__name__.lower()
+
+
+def written(table: Table) -> str:
+    """How rows get into the table."""
+    match table.write:
+        case Deliver():
+            return "appended as delivered; nothing is ever changed or deleted"
+        case Upsert(identity=identity):
+            return f"of several records with the same {', '.join(identity)} the one delivered last wins"
+        case Collect():
+            return "appended"
+        case Merge(key=key):
+            return f"merged by {', '.join(key)}"
+
+
+def commands() -> str:
+    """Every command with its own options, by section."""
+    rows = [
+        (f"**{title}** `{usage(c)}`" if c is own[0] else f"`{usage(c)}`", (c.help or "").partition("\n")[0])
+        for title, own in SECTIONS.items()
+        for c in own
+    ]
+    return markdown_table(("command", "does"), rows)
+
+
+def usage(command: click.Command) -> str:
+    """`run [--full-refresh] …`: the command with its own arguments and options."""
+    shared = {option.name for option in shared_options()}
+    words = [
+        f"[{p.make_metavar(context_of(command))}]".replace("[[", "[").replace("]]", "]")
+        if isinstance(p, click.Argument)
+        else optional(p, f"{p.opts[0]} {value_of(p, command)}".strip())
+        for p in command.params
+        if p.name not in shared
+    ]
+    return " ".join([str(command.name), *words])
+
+
+def optional(parameter: click.Parameter, text: str) -> str:
+    """The text, in brackets unless it must be given."""
+    return text if parameter.required else f"[{text}]"
+
+
+def value_of(parameter: click.Parameter, command: click.Command) -> str:
+    """What stands after the option's name: nothing after a flag."""
+    is_flag = isinstance(parameter, click.Option) and parameter.is_flag
+    return "" if is_flag else parameter.make_metavar(context_of(command)).replace("INTEGER", "N")
+
+
+def help_texts() -> str:
+    """What `--help` says, of the program and of each command without the shared options."""
+    texts = [f"```text\n{help_of(program, COMMAND_LINE)}\n```"]
+    for command in program.commands.values():
+        own = help_of(command, f"{COMMAND_LINE} {command.name}").partition("\n\nShared options:")[0]
+        texts.append(f"## {command.name}\n\n```text\n{own}\n```")
+    return "\n\n".join(texts)
+
+
+def help_of(command: click.Command, name: str) -> str:
+    """The help, at a width that does not depend on the terminal."""
+    return command.get_help(context_of(command, name))
+
+
+def context_of(command: click.Command, name: str = "") -> click.Context:
+    """A context to ask the command about itself."""
+    options = {"help_option_names": ["-h", "--help"]}
+    return click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH, **options)  # type: ignore[arg-type]
+
+
+def rules() -> str:
+    """Every reason for quarantine, with the predicate that must be true."""
+    return "\n\n".join(
+        f"**{source}**\n\n{markdown_table(('reason', 'must be true'), rules_of(table, fields))}"
+        for source, table, fields in (
+            ("song_data", songs.TABLE, songs.FIELDS),
+            ("log_data", events.TABLE, events.FIELDS),
+        )
+    )
+
+
+def rules_of(table: Table, fields: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The expectations of a table, long expressions about a field named by what they mean."""
+    yield f"`{READABLE}`", "the record is one whole JSON object (RFC 8259)"
+    for reason, predicate in table.expectations.items():
+        for field in fields:
+            predicate = predicate.replace(absent(f"record.{field}"), f"{field} is absent")
+            predicate = predicate.replace(integer(f"record.{field}"), f"integer({field})")
+            predicate = predicate.replace(f"record.{field}", field)
+        yield f"`{reason}`", f"`{predicate}`"
+
+
+def users_module() -> str:
+    """A table's module, as it is."""
+    return f"```python\n{(ROOT / 'gold' / 'users.py').read_text(encoding='utf-8')}```"
+
+
+def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown; a `|` in a cell would end it."""
+    names = list(header)
+    lines = [names, ["---"] * len(names), *rows]
+    cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "catalogue": catalogue,
+    "commands": commands,
+    "tables": tables,
+    "help": help_texts,
+    "rules": rules,
+    "users-module": users_module,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

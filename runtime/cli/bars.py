@@ -1,0 +1,63 @@
+"""Bars on a terminal. They stand on stderr, below the lines, and go when their work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from runtime.cli.display import Display
+from runtime.cli.invocation import Invocation
+from runtime.cli.texts import size_text
+from runtime.steps.workbench import Changes
+
+
+class DisplayWithBars(Display):
+    """The lines of a run above two bars: the bytes of the run, the tables of the batch."""
+
+    def __init__(self, asked: Invocation, tables: Collection[str]) -> None:
+        super().__init__(asked, tables)
+        self._total = self._done = self._step = 0.0
+        self._bars = bars()
+
+    def pause(self) -> None:
+        """Take the bars away."""
+        self._bars.stop()
+
+    def work(self, files: int, content_bytes: int) -> None:
+        """The length of the bytes' bar."""
+        super().work(files, content_bytes)
+        self._total, self._done = content_bytes, 0.0
+
+    def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
+        """The bars appear. A rebuild goes through its chunks without a total."""
+        self.pause()
+        super().batch(batch_id, files, content_bytes)
+        self._step = content_bytes / len(self.tables)
+        self._total = max(self._total, self._done + content_bytes)
+        self._bars = bars()
+        done, size = int(self._done), size_text(self._total)
+        self._bytes = self._bars.add_task("bytes", total=self._total, completed=done, of=size)
+        of = f"{len(self.tables)} tables"
+        self._table = self._bars.add_task(f"batch {batch_id}", total=len(self.tables), of=of)
+        self._bars.start()
+
+    def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
+        """One step further, in both."""
+        super().table(name, verb, changes, seconds)
+        self._done += self._step
+        self._bars.update(self._bytes, completed=self._done)
+        self._bars.advance(self._table)
+
+
+def bars() -> Progress:
+    """Bars that leave stdout alone and nothing behind. A task says what it is and `of` how much."""
+    shown = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("of {task.fields[of]}", markup=False),
+        TimeElapsedColumn(),
+    ]
+    console = Console(stderr=True)
+    return Progress(*shown, console=console, transient=True, redirect_stdout=False)

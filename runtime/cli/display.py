@@ -1,0 +1,89 @@
+"""How a run is shown while it works: lines on stderr, and above all a summary of each batch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Self
+
+from runtime.cli.invocation import Invocation, tell
+from runtime.cli.output import coloured, emit
+from runtime.cli.texts import change_text, count, file_text, size_text
+
+if TYPE_CHECKING:
+    from runtime.ledger import State
+    from runtime.steps.workbench import Changes
+
+COLOURS = {"+": "32", "~": "33", "-": "31"}
+OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
+VERB_WIDTH, CHANGE_WIDTH = len("unchanged"), len("+100,000 ~1,000")
+
+
+class Display:
+    """Tells a person of a run, a line per table. A batch's summary is data where tables are printed."""
+
+    def __init__(self, asked: Invocation, tables: Collection[str]) -> None:
+        self.asked, self.tables = asked, tables
+        self._name_width = max(map(len, tables))
+        self._coloured = coloured(sys.stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Leave the terminal to whatever is printed next."""
+
+    def note(self, message: str) -> None:
+        """A line of its own."""
+        self.asked.say(message)
+
+    def work(self, files: int, content_bytes: int) -> None:
+        """What this run will take in, before its first batch."""
+        self.asked.detail(f"to take in: {count(files, 'file')}, {size_text(content_bytes)}")
+
+    def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
+        """A batch begins."""
+        self.asked.detail(f"batch {batch_id}: {count(files, 'file')}, {size_text(content_bytes)}")
+
+    def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
+        """`gold.users  merge  +12 ~3  0.2 s`"""
+        if not self.asked.quiet:
+            change = self._changes(changes)
+            line = f"{name:{self._name_width}}  {verb:{VERB_WIDTH}}  {change}  {seconds:5.1f} s"
+            tell(line)
+
+    def published(self, state: State) -> None:
+        """The batch's summary."""
+        self.pause()
+        if self.asked.format == "table":
+            emit(summary(state) + "\n")
+        else:
+            self.asked.say(summary(state))
+
+    def _changes(self, changes: Changes) -> str:
+        counts = {name: getattr(changes, name) for name in ("inserted", "updated", "deleted")}
+        text = change_text(counts)
+        gap = " " * (CHANGE_WIDTH - len(text))
+        words = [f"\x1b[{COLOURS[w[0]]}m{w}\x1b[0m" if self._coloured else w for w in text.split()]
+        return " ".join(words) + gap
+
+
+def display(asked: Invocation, tables: Collection[str]) -> Display:
+    """With bars where a person looks at stderr."""
+    if asked.quiet or not sys.stderr.isatty():
+        return Display(asked, tables)
+    from runtime.cli.bars import DisplayWithBars
+
+    return DisplayWithBars(asked, tables)
+
+
+def summary(state: State) -> str:
+    """One line about a published batch."""
+    kind = "" if state.kind == "run" else f" ({state.kind})"
+    files = f"{file_text(state.files)}; " if state.files else ""
+    records = count(state.records.get("delivered", 0), "record")
+    outcomes = ", ".join(f"{state.records.get(name, 0):,} {name}" for name in OUTCOMES)
+    return f"batch {state.batch_id}{kind}: {files}{records}: {outcomes}; {state.seconds:.1f} s"

@@ -1,0 +1,79 @@
+"""`history`: what was published when, and every table's version at that time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit, emit_json, emit_rows
+from runtime.cli.texts import change_text, when
+
+COMMIT = ("version", "at", "operation", "batch_id")
+RECORDS = ("delivered", "accepted", "quarantined")
+COUNTS = ("version", "inserted", "updated", "deleted", "rows")
+RIGHT = ("batch", "files", *RECORDS, "seconds")
+STATE = ("batch", "kind", "UTC", "files", *RECORDS, "changed in gold", "seconds", "engine")
+VERSION = ("batch_id", "at", "table", *COUNTS)
+VERSIONS = (
+    "A table's version is what other Delta readers take as versionAsOf. Records that a changed file no "
+    "longer holds stay in the lake: deletion is never inferred."
+)
+MORE = "--verbose lists every table's versions."
+
+
+@command
+@click.argument("table", required=False)
+def history(asked: Invocation, table: str | None) -> None:
+    """Batches and states with every table's version; or one TABLE's commits with their batch.
+
+    --verbose lists every table's version at every batch, as --format csv does.
+    """
+    found = asked.open().history(table)
+    if asked.format == "json":
+        emit_json(found)
+    elif table is not None:
+        emit_rows(COMMIT, [_commit(c) for c in found], asked.format)
+    elif asked.format == "csv":
+        emit_rows(VERSION, _versions(found), "csv")
+    else:
+        _describe(asked, found)
+    asked.say(VERSIONS if table is not None or asked.verbose else f"{VERSIONS} {MORE}")
+
+
+def _describe(asked: Invocation, states: list[dict[str, Any]]) -> None:
+    emit_rows(STATE, [_state(s) for s in states], "table", right=RIGHT)
+    if asked.verbose:
+        emit("\n")
+        emit_rows(VERSION, _versions(states), "table")
+
+
+def _commit(commit: dict[str, Any]) -> list[Any]:
+    at = datetime.fromisoformat(commit["at"])
+    return [at if name == "at" else commit[name] for name in COMMIT]
+
+
+def _state(state: dict[str, Any]) -> tuple[str, ...]:
+    records = [f"{state['records'].get(name, 0):,}" for name in RECORDS]
+    files = f"{sum(state['files'].values()):,}"
+    changed = _changed(state["tables"])
+    took = f"{state['seconds']:.1f}"
+    at = when(state["at"])
+    return str(state["batch_id"]), state["kind"], at, files, *records, changed, took, state["engine"]
+
+
+def _changed(tables: dict[str, dict[str, int]]) -> str:
+    """`users +12 ~3, time +40`: what became of gold."""
+    gold = {n.removeprefix("gold."): t for n, t in tables.items() if n.startswith("gold.")}
+    changes = [f"{name} {text}" for name, table in gold.items() if (text := change_text(table))]
+    return ", ".join(changes) or "nothing"
+
+
+def _versions(states: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (s["batch_id"], datetime.fromisoformat(s["at"]), name, *(table[c] for c in COUNTS))
+        for s in states
+        for name, table in s["tables"].items()
+    ]

@@ -1,0 +1,115 @@
+"""`run`: bring the lake up to date, once or again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.display import display
+from runtime.cli.invocation import Invocation, command, warn
+from runtime.cli.output import csv_lines, emit, emit_json, emit_lines
+from runtime.cli.texts import when
+from runtime.errors import ConfigError, LeaseHeld, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from runtime.lake import Lakehouse
+    from runtime.runner import Report
+
+COUNTS = ("version", "inserted", "updated", "deleted", "rows")
+LOOK = 'query "select level, count(*) n from gold.users group by level"'
+LOOK_AT_QUARANTINE = 'query "select reasons, count(*) n from silver.quarantine group by all order by n desc"'
+
+
+@command
+@click.option("--full-refresh", is_flag=True, help="Rebuild silver and gold from bronze.")
+@click.option("--fail-fast", is_flag=True, help="Take nothing in if a file cannot be read.")
+@click.option("--retry-bad", is_flag=True, help="Read unreadable files again, changed or not.")
+@click.option("--fail-on-quarantine", is_flag=True, help="Exit 1 if a record is quarantined.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Run again every SECONDS until interrupted.",
+)
+def run(asked: Invocation, fail_on_quarantine: bool, watch: float | None, **options: bool) -> int:
+    """Bring the lake up to date with its sources.
+
+    Only new files are read, in batches of bounded size, each published as a whole. Exits 1 when a
+    file could not be read; the others are taken in all the same.
+    """
+    if watch is not None and options["full_refresh"]:
+        raise UsageError("--watch and --full-refresh: rebuild once, then watch.")
+    lake = asked.open()
+    for first, report in _reports(asked, lake, watch, options):
+        _show(asked, lake, report, first=first)
+        code = _code(report, fail_on_quarantine=fail_on_quarantine)
+        if watch is None or (fail_on_quarantine and _quarantined(report)):
+            return code
+    raise AssertionError("unreachable: watching ends by an exception")
+
+
+def _reports(
+    asked: Invocation, lake: Lakehouse, watch: float | None, options: dict[str, bool]
+) -> Iterator[tuple[bool, Report]]:
+    """A report per run, and whether it is the first. While watching, what may pass is waited out."""
+    first = True
+    while True:
+        begun = time.monotonic()
+        try:
+            with display(asked, lake.tables) as progress:
+                report = lake.run(progress=progress, **options)
+            yield first, report
+        except (LeaseHeld, SourceError, ConfigError) as error:
+            # Sources that never were there are a mistake; those that went away may come back.
+            if watch is None or (first and isinstance(error, ConfigError)):
+                raise
+            warn(f"error: {error} Trying again in {watch:g} s.")
+        first = False
+        time.sleep(max(0.0, (watch or 0) - (time.monotonic() - begun)))
+
+
+def _show(asked: Invocation, lake: Lakehouse, report: Report, *, first: bool) -> None:
+    """The report in the format asked for; each batch's summary has been shown already."""
+    if asked.format == "json":
+        emit_json(report.as_json(), lines=True)
+    elif asked.format == "csv":
+        columns = ("batch_id", "table", *COUNTS)
+        emit_lines(csv_lines(columns, _rows(report.as_json()), header=first))
+    elif first and not report.states and not report.failed:
+        emit(_nothing_new(lake) + "\n")
+    for file in report.failed:
+        warn(f"could not read {file.uri}: {file.error}")
+    if report.states:
+        asked.say(f"next: {asked.next_command(LOOK_AT_QUARANTINE if _quarantined(report) else LOOK)}")
+
+
+def _rows(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for batch in report["batches"]:
+        for name, table in batch["tables"].items():
+            yield (batch["batch_id"], name, *(table[c] for c in COUNTS))
+
+
+def _nothing_new(lake: Lakehouse) -> str:
+    settings = lake.settings
+    sources = [s for s in (settings.song_data, settings.log_data) if s is not None]
+    if not sources:
+        return "Nothing new: no source is given; name them with --song-data and --log-data."
+    upkeep = lake.upkeep()
+    where = " and ".join(sources)
+    if upkeep["last"] is None:
+        return f"Nothing new: there are no files in {where}."
+    stands = f"batch {upkeep['last'].batch_id} of {when(upkeep['last'].at)} UTC"
+    unreadable = len(upkeep["bad_files"])
+    again = f" Unreadable: {unreadable}; `status` lists them, `run --retry-bad` reads them again."
+    return f"Nothing new in {where} since {stands}.{again if unreadable else ''}"
+
+
+def _quarantined(report: Report) -> int:
+    return sum(state.records.get("quarantined", 0) for state in report.states)
+
+
+def _code(report: Report, *, fail_on_quarantine: bool) -> int:
+    return int(bool(report.failed) or (fail_on_quarantine and _quarantined(report) > 0))

@@ -1,0 +1,70 @@
+"""`sample`: data of our own to try everything with."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit, emit_json
+from runtime.cli.texts import count
+
+Told = Callable[[int, int], None]
+
+
+@command
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where.")
+@click.option("--events", type=int, default=8_000, show_default=True, help="Events.")
+@click.option("--songs", type=int, default=500, show_default=True, help="Songs in the catalogue.")
+@click.option("--days", type=int, default=30, show_default=True, help="Days, one log file each.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other data.")
+@click.option("--dirty", is_flag=True, help="Add the faults of real deliveries.")
+def sample(asked: Invocation, out: Path, **arguments: Any) -> None:
+    """Deterministic Sparkify-like data of our own.
+
+    Writes song_data/, log_data/ and truth.json, the answers known while generating. The same
+    arguments give the same bytes.
+    """
+    from runtime.sample import write_sample
+
+    with _progress(asked) as told:
+        truth = write_sample(out, progress=told, **arguments)
+    if asked.format == "json":
+        emit_json({"out": str(out), "arguments": truth["arguments"], "records": truth["records"]})
+    else:
+        emit(_written(out, arguments) + "\n")
+    where = shlex.quote(str(out / "song_data")), shlex.quote(str(out / "log_data"))
+    words = f"run --song-data {where[0]} --log-data {where[1]}"
+    asked.say(f"next: {asked.next_command(words)}")
+
+
+def _written(out: Path, arguments: dict[str, Any]) -> str:
+    events, songs = count(arguments["events"], "event"), count(arguments["songs"], "song")
+    dirt = " and dirt" if arguments["dirty"] else ""
+    late = "; late/song_data, to be delivered after the rest" if arguments["dirty"] else ""
+    return (
+        f"{out}: log_data with {events}{dirt} over {count(arguments['days'], 'day')}; "
+        f"song_data with {songs}{late}; the answers in truth.json"
+    )
+
+
+@contextmanager
+def _progress(asked: Invocation) -> Iterator[Told | None]:
+    if asked.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from runtime.cli.bars import bars
+
+    with bars() as shown:
+        task = shown.add_task("events", total=None, of="")
+
+        def told(done: int, of: int) -> None:
+            shown.update(task, completed=done, total=of, of=f"{of:,}")
+
+        yield told

@@ -1,0 +1,59 @@
+"""`status`: what is in the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
+from runtime.cli.texts import size_text, when
+from runtime.cli.values import visible
+
+SIZES = ("rows", "version", "files", "bytes")
+
+
+@command
+def status(asked: Invocation) -> None:
+    """What is there: tables, rows, versions, bytes, last batch, quarantine, bad files, lease."""
+    lake = asked.open()
+    found = lake.status()
+    tables = found["tables"].items()
+    if asked.format == "json":
+        emit_json(found)
+    elif asked.format == "csv":
+        emit_rows(("table", *SIZES), [(n, *(t[s] for s in SIZES)) for n, t in tables], "csv")
+    else:
+        rows = [_row(name, table) for name, table in tables]
+        emit_rows(("table", *SIZES), rows, "table", right=SIZES)
+        _describe(lake.settings.lake, found["quarantine"], lake.upkeep())
+
+
+def _row(name: str, table: dict[str, int]) -> tuple[str, ...]:
+    rows, files = f"{table['rows']:,}", f"{table['files']:,}"
+    return name, rows, str(table["version"]), files, size_text(table["bytes"])
+
+
+def _describe(lake: str, quarantine: dict[str, int], upkeep: dict[str, Any]) -> None:
+    emit("\n")
+    emit_lines(f"{label:12}{visible(text)}" for label, text in _facts(lake, quarantine, upkeep))
+    if quarantine:
+        emit("\n")
+        emit_rows(("quarantined because", "records"), list(quarantine.items()), "table")
+    if upkeep["bad_files"]:
+        emit("\n")
+        bad = [(file["path"], file["error"]) for file in upkeep["bad_files"]]
+        emit_rows(("unreadable file", "why"), bad, "table")
+
+
+def _facts(lake: str, quarantine: dict[str, int], upkeep: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    last, lease = upkeep["last"], upkeep["lease"]
+    yield "lake", lake
+    took = f"{last.seconds:.1f} s on {last.engine}"
+    yield "last batch", f"{last.batch_id} ({last.kind}), {when(last.at)} UTC, {took}"
+    yield "quarantine", "see below" if quarantine else "empty"
+    yield "bad files", f"{len(upkeep['bad_files'])}, see below" if upkeep["bad_files"] else "none"
+    if lease is None:
+        yield "lease", "free"
+    else:
+        yield "lease", f"held by `{lease['command']}`, process {lease['pid']} on {lease['host']}"

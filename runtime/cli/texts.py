@@ -1,0 +1,39 @@
+"""Numbers, sizes, times and changes as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `1,234 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size_text(size: float) -> str:
+    """A number of bytes with the unit that leaves at most four digits."""
+    unit = 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:,.0f} {UNITS[unit]}" if size >= 10 or unit == 0 else f"{size:.1f} {UNITS[unit]}"
+
+
+def when(at: str) -> str:
+    """An ISO 8601 instant to the second, UTC."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def change_text(change: Mapping[str, int]) -> str:
+    """`+12 ~3 -1`: rows inserted, updated, deleted; nothing for what is zero."""
+    signs = {"+": "inserted", "~": "updated", "-": "deleted"}
+    return " ".join(f"{sign}{change[name]:,}" for sign, name in signs.items() if change[name])
+
+
+def file_text(files: Mapping[str, int]) -> str:
+    """`71 song_data + 30 log_data files`; nothing when no file was taken in."""
+    taken = {source: n for source, n in files.items() if n}
+    listed = " + ".join(f"{n:,} {source}" for source, n in taken.items())
+    return f"{listed} {'file' if sum(taken.values()) == 1 else 'files'}" if taken else "no files"

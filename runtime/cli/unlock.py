@@ -1,0 +1,19 @@
+"""`unlock`: release the lease of a run that is gone."""
+
+from __future__ import annotations
+
+import click
+
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit, emit_json
+
+
+@command
+@click.option("--force", is_flag=True, help="Take the lease from a live run, too.")
+def unlock(asked: Invocation, force: bool) -> None:
+    """Release the lease of a run that is gone."""
+    done = asked.open().unlock(force=force)
+    if asked.format == "json":
+        emit_json({"message": done})
+    else:
+        emit(done + "\n")

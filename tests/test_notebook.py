@@ -1,0 +1,159 @@
+"""The notebook is what its script says, runs on a filled lake, and shows what the lake holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from lakehouse import Lakehouse
+from runtime.sample import write_sample
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
+RUN = "from lakehouse import Lakehouse; Lakehouse.open().run()"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_notebook() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def environment_of(root: Path) -> dict[str, str]:
+    """Variables that make `Lakehouse.open()` open the lake under `root`, from any folder."""
+    return {
+        "LAKEHOUSE_LAKE": str(root / "lake"),
+        "LAKEHOUSE_SONG_DATA": str(root / "sample" / "song_data"),
+        "LAKEHOUSE_LOG_DATA": str(root / "sample" / "log_data"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def run_lake(root: Path) -> None:
+    # Not in this process: it may run another engine already.
+    subprocess.run([sys.executable, "-c", RUN], env=os.environ | environment_of(root), check=True)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lake of two batches: songs and four days, then the fifth day."""
+    root = tmp_path_factory.mktemp("notebook")
+    write_sample(root / "sample", events=2_000, songs=100, days=5)
+    today = max((root / "sample" / "log_data").rglob("*.json"))
+    kept_back = today.rename(root / today.name)
+    run_lake(root)
+    kept_back.rename(today)
+    run_lake(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def lake(filled: Path) -> Lakehouse:
+    return Lakehouse.open(lake=str(filled / "lake"))
+
+
+def execute(notebook: Any, root: Path, folder: Path) -> None:
+    """Run all cells in `folder` on this Python, whatever kernels the machine has."""
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "This Python",
+        "language": "python",
+        "env": environment_of(root) | {"IPYTHONDIR": str(root / "ipython")},
+    }
+    kernel = root / "jupyter" / "kernels" / "this-python"
+    kernel.mkdir(parents=True, exist_ok=True)
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(root / "jupyter"))
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(root / "jupyter" / "runtime"))
+        client = NotebookClient(
+            notebook,
+            kernel_name="this-python",
+            timeout=120,  # seconds a cell
+            resources={"metadata": {"path": str(folder)}},
+        )
+        client.execute()
+
+
+@pytest.fixture(scope="module")
+def outputs(filled: Path) -> list[Any]:
+    """What the cells put out, in order."""
+    notebook = read_notebook()
+    execute(notebook, filled, NOTEBOOK.parent)
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def shown(outputs: list[Any]) -> str:
+    """All text of the outputs, runs of blanks as one."""
+    texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs]
+    return " ".join(" ".join(texts).split())
+
+
+def test_the_notebook_is_the_one_its_script_makes() -> None:
+    # Ids are random, outputs are the reader's own: both may differ.
+    scripted = jupytext.read(NOTEBOOK.with_suffix(".py"))
+    pairs = [[(cell.cell_type, cell.source) for cell in n.cells] for n in (scripted, read_notebook())]
+    assert pairs[0] == pairs[1], "run: .venv/bin/jupytext --to ipynb --update notebooks/explore.py"
+
+
+def test_every_cell_runs_without_an_error_or_a_warning(outputs: list[Any]) -> None:
+    assert [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"] == []
+
+
+def test_the_notebook_shows_the_counts_of_the_lake(outputs: list[Any], lake: Lakehouse) -> None:
+    (found,) = lake.sql("""
+        select count(*) as plays, count(distinct cast(start_time as date)) as days from gold.songplays
+    """).to_pylist()
+    assert f"{found['plays']:,} plays on {found['days']} days" in shown(outputs)
+    for name, sizes in lake.status()["tables"].items():
+        assert f"{name} {sizes['rows']} " in shown(outputs)
+        assert lake.tables[name].grain in shown(outputs)
+
+
+def test_yesterday_stands_beside_today(outputs: list[Any], lake: Lakehouse) -> None:
+    counting = "select count(*) as n from gold.songplays"
+    then, now = (lake.at(batch=b).sql(counting).to_pylist()[0]["n"] for b in (1, 2))
+    assert f"gold.songplays {then} {now} {now - then}" in shown(outputs)
+
+
+def test_a_user_whose_level_changed_is_shown_with_both_levels(outputs: list[Any], lake: Lakehouse) -> None:
+    before, after = (lake.at(batch=b).sql("from gold.users").to_pylist() for b in (1, 2))
+    was = {row["user_id"]: row["level"] for row in before}
+    changed = [r for r in after if r["level"] != was.get(r["user_id"], r["level"])]
+    first = min(changed, key=lambda row: row["user_id"])
+    expected = f"user_id {first['user_id']} {was[first['user_id']]} {first['level']}"
+    assert expected in shown(outputs)
+
+
+def test_pyspark_counts_the_plays_of_an_hour_as_the_lake_does(outputs: list[Any], lake: Lakehouse) -> None:
+    (busiest,) = lake.sql("""
+        select hour(start_time) as hour, count(*) as n from gold.songplays
+        group by all order by n desc, hour desc limit 1
+    """).to_pylist()
+    assert f"|hour|count| +----+-----+ | {busiest['hour']}| {busiest['n']}|" in shown(outputs)
+
+
+def test_both_charts_are_pictures_of_a_readable_size(outputs: list[Any]) -> None:
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert base64.b64decode(picture.data["image/png"]).startswith(PNG)
+        assert 300 < picture.metadata["image/png"]["width"] < 800  # pixels; a page is 800 wide
+
+
+def test_without_data_the_first_cell_says_how_to_get_some(tmp_path: Path) -> None:
+    for source in ("song_data", "log_data"):
+        (tmp_path / "sample" / source).mkdir(parents=True)
+    with pytest.raises(CellExecutionError, match="make demo") as stopped:
+        execute(read_notebook(), tmp_path, ROOT)
+    assert stopped.value.ename == "SystemExit"

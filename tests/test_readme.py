@@ -1,0 +1,122 @@
+"""The documentation says what is true: its generated parts, its commands, its worked example, its links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from docs.generate import PAGES, updated
+from lakehouse import Lakehouse
+from runtime.engine import Engine
+from runtime.sample import write_sample
+from tests.checkout import ROOT, check_out, demonstrated, lines_without_times, python
+from tests.deliveries import Deliveries, play, song
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+COMMAND = "$ python lakehouse.py "
+
+
+class Block(NamedTuple):
+    """A fenced block, and the HTML comment that stands before it."""
+
+    comment: str
+    language: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    found = re.findall(r"(?:<!-- ([^>]*) -->\n)?^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [Block(*parts) for parts in found]
+
+
+def asked(block: Block) -> Iterator[tuple[str, list[str]]]:
+    """Each command of a console block with the lines of output shown below it; make's own are left out."""
+    if block.text.startswith("$ make demo"):  # a test of the demo holds it
+        return
+    for command in re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE):
+        line, _, output = command.partition("\n")
+        if line.startswith(COMMAND):
+            yield line.removeprefix(COMMAND), lines_without_times(output)
+
+
+def edit(folder: Path, block: Block) -> None:
+    """Do what the worked example says with a block: a new file, or lines in the place of those like them."""
+    what, _, name = block.comment.partition(": ")
+    if what == "file":
+        (folder / name).write_text(block.text, encoding="utf-8")
+        return
+    code = (folder / name).read_text(encoding="utf-8")
+    for line in filter(None, block.text.splitlines()):
+        start = re.match(r".*?(?:import|=) ", line)
+        assert start is not None
+        code, replaced = re.subn(f"^{re.escape(start[0])}.*$", line, code, flags=re.MULTILINE)
+        assert replaced == 1, line
+    (folder / name).write_text(code, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which the demo has run, with data of one's own in path/to."""
+    made, _ = demonstrated(tmp_path_factory.getbasetemp())
+    copy = check_out(tmp_path_factory.mktemp("readme") / "project")
+    shutil.copytree(made / "data", copy / "data")
+    write_sample(copy / "path" / "to", events=300, songs=20, days=2, seed=3)
+    return copy
+
+
+def test_every_command_and_python_block_of_the_readme_does_what_it_shows(folder: Path) -> None:
+    ran = 0
+    for block in blocks():
+        if block.comment.startswith(("file: ", "lines of: ")):
+            edit(folder, block)
+        elif block.language == "python" and not block.comment:
+            done = python(folder, "-c", block.text)
+            assert done.returncode == 0, done.stdout
+        elif block.language == "console":
+            for words, shown in asked(block):
+                done = python(folder, "lakehouse.py", *shlex.split(words))
+                assert done.returncode == 0, done.stdout
+                printed = lines_without_times(done.stdout)
+                assert [line for line in shown if line not in (*printed, "…", "")] == [], done.stdout
+                ran += 1
+    assert ran >= 8
+
+
+@pytest.mark.engine
+def test_versions_of_the_history_are_what_spark_takes(
+    engine: Engine, open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    (block,) = [b for b in blocks() if b.comment.startswith("on an engine")]
+    lake = open_lake("lake", deliveries)
+    deliveries.songs("song.json", [song()])
+    for number in (1, 2):
+        deliveries.logs(f"{number}.json", [play(userId=str(number), sessionId=number)])
+        lake.run()
+    names: dict[str, object] = {"spark": engine.spark}
+    exec(block.text.replace("data/lakehouse", lake.settings.lake), names)
+    users = names["users"]
+    assert [row.user_id for row in users.collect()] == [1]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_generated_parts_are_what_the_code_says(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == updated(text), "run: python -m docs.generate"
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_every_link_to_a_file_finds_it(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_readme_begins_with_pyspark_and_delta_lake() -> None:
+    assert README.startswith("PySpark and Delta Lake, ")
