@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -35,7 +35,7 @@ class Lakeside:
     progress: Progress
 
 
-def take_in(shared: Lakeside, known: Contents, batch: Batch) -> tuple[State, Mapping[str, Changes]]:
+def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
     """Carry a batch of files through the layers. Gives the state to publish."""
     begun, at = time.monotonic(), now()
     batch_id = known.next_batch_id
@@ -51,7 +51,12 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> tuple[State, Map
     )
     _walk(shared, bench, _new(shared.tables, known), batch, at)
     state = _state(shared, bench, known, kind="run", begun=begun)
-    return State(**{**state.__dict__, **_files(batch)}), bench.changes
+    return replace(
+        state,
+        files={s: sum(p.file.listed.source == s for p in batch) for s in SOURCES},
+        deliveries=[p.file.delivery for p in batch if p.rest is None],
+        partial={str(p.file.delivery): p.rest for p in batch if p.rest is not None},
+    )
 
 
 def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
@@ -161,14 +166,6 @@ def _fingerprints(tables: Mapping[str, Table], last: State | None, kind: str) ->
     """The rules the rows were made by: a run with changed rules does not remake old rows."""
     old = last.fingerprints if last and kind == "run" else {}
     return {name: old.get(name) or fingerprints.rules(table) for name, table in tables.items()}
-
-
-def _files(batch: Batch) -> dict[str, object]:
-    return {
-        "files": {s: sum(p.file.listed.source == s for p in batch) for s in SOURCES},
-        "deliveries": [p.file.delivery for p in batch if p.rest is None],
-        "partial": {str(p.file.delivery): p.rest for p in batch if p.rest is not None},
-    }
 
 
 def _new(tables: Mapping[str, Table], known: Contents) -> set[str]:

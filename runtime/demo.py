@@ -22,6 +22,9 @@ from runtime.errors import CheckFailed, LakehouseError, UsageError
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
+    from runtime.snapshot import Snapshot
+
+    Lake = Lakehouse | Snapshot
 
 DATA = Path("data")
 SAMPLE, LAKE, MARK = DATA / "sample", DATA / "lakehouse", DATA / ".demo"
@@ -108,7 +111,7 @@ def on_both_engines(other: str, second: Path) -> None:
     say("gold identical on both engines")
 
 
-def different(left: Lakehouse, right: Lakehouse, tables: Iterable[str]) -> Iterator[str]:
+def different(left: Lake, right: Lake, tables: Iterable[str]) -> Iterator[str]:
     """The tables whose rows differ in a column without a leading `_`, each row counted."""
     import duckdb
 

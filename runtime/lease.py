@@ -33,12 +33,12 @@ class Owner:
         self._lost: Fenced | None = None
         self._beat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
 
-    def commit(self, rows: Iterable[Mapping[str, Any]], *, release: bool = False) -> None:
-        """Append facts; with `release` the lease ends with the same commit. Raises Fenced."""
+    def commit(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append facts, and renew the lease. Raises Fenced."""
         with self._lock:
             if self._lost is not None:
                 raise self._lost
-            self.ledger.commit(rows, self._lease(released=release))
+            self.ledger.commit(rows, self._lease(released=False))
 
     def start(self) -> Self:
         """Claim the lease and begin to renew it. Raises LeaseHeld when another claim was faster."""

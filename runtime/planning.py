@@ -78,10 +78,17 @@ class Piece:
 
 
 Batch = tuple[Piece, ...]
+Seen = dict[tuple[str, str], Inspected]  # by uri and signature
 
 
-def find_work(settings: Settings, known: Contents, *, retry_bad: bool = False) -> Work:
-    """List the sources and subtract what the ledger knows. Raises SourceError for a missing source."""
+def find_work(
+    settings: Settings, known: Contents, *, retry_bad: bool = False, seen: Seen | None = None
+) -> Work:
+    """List the sources and subtract what the ledger knows. Raises SourceError for a missing source.
+
+    Give the same `seen` to two calls, and the second reads only what changed in between.
+    """
+    seen = {} if seen is None else seen
     listings = [
         list_source(source, root) for source in SOURCES if (root := getattr(settings, source)) is not None
     ]
@@ -89,7 +96,9 @@ def find_work(settings: Settings, known: Contents, *, retry_bad: bool = False) -
     bad = [file for listing in listings for file in listing.bad]
     by_path = _by_path(known)
     unknown = [f for f in files if _must_read(f, by_path, known, retry_bad=retry_bad)]
-    inspected, unreadable = _inspect(unknown, settings)
+    fresh, unreadable = _inspect([f for f in unknown if (f.uri, f.signature) not in seen], settings)
+    seen.update({(f.uri, f.signature): i for f, i in fresh})
+    inspected = [(f, seen[f.uri, f.signature]) for f in unknown if (f.uri, f.signature) in seen]
     numbering = iter(range(known.next_delivery, known.next_delivery + len(unknown)))
     found = [_judge(f, i, by_path.get((f.source, f.path), []), known, numbering) for f, i in inspected]
     return Work(

@@ -14,7 +14,7 @@ from runtime.delta import Heads, Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
 from runtime.lease import Owner, claim
 from runtime.ledger import Contents, Ledger, State, state_row
-from runtime.planning import SOURCES, Batch, Work, changed_since, cut_batches, find_work
+from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
@@ -64,6 +64,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.store = Store(self.settings.lake)
         self.ledger = Ledger(self.store.uri("_ledger"))
+        self._seen: Seen = {}
 
     def run(self, *, retry_bad: bool = False, fail_fast: bool = False, full_refresh: bool = False) -> Report:
         """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced."""
@@ -109,19 +110,25 @@ class Runner:
         if not batch and not self._new_tables(known):
             return None
         self.store.clear_scratch()
-        try:
-            state, _ = batches.take_in(shared, known, batch)
-        except LakehouseError:
-            raise
-        except Exception:
-            if not changed_since(p.file.listed for p in batch):
-                raise
-            state = None
-        if state is None or changed_since(p.file.listed for p in batch):
+        state = self._unless_changed(shared, known, batch)
+        if state is None:
             shared.heads = self._rolled_back(owner)
             return self._publish(owner, shared, batch, report)
         self._commit(owner, shared, state)
         return state
+
+    def _unless_changed(self, shared: Lakeside, known: Contents, batch: Batch) -> State | None:
+        """The state to publish; None when a file is no longer what was listed, so may be half read."""
+        files = [piece.file.listed for piece in batch]
+        try:
+            state = batches.take_in(shared, known, batch)
+        except LakehouseError:
+            raise
+        except Exception:
+            if changed_since(files):
+                return None
+            raise
+        return None if changed_since(files) else state
 
     def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
         shared.heads.check()
@@ -172,6 +179,11 @@ class Runner:
         for name in self.tables:
             table = self.store.open(name)
             published = last.tables[name]["version"] if last and name in last.tables else None
+            if table is None and published is not None:
+                raise LakehouseError(
+                    f"{self.store.uri(name)}: the table is gone, though batch "
+                    f"{last.batch_id if last else 0} published it. Put its folder back from a backup."
+                )
             if table is None or table.version() == published:
                 continue
             if published is None:
@@ -186,7 +198,7 @@ class Runner:
         return Heads(self.store, self.tables.values())
 
     def _find(self, known: Contents, retry_bad: bool) -> Work:
-        return find_work(self.settings, known, retry_bad=retry_bad)
+        return find_work(self.settings, known, retry_bad=retry_bad, seen=self._seen)
 
     def _new_tables(self, known: Contents) -> set[str]:
         return set() if known.last is None else set(self.tables) - set(known.last.tables)

@@ -135,15 +135,6 @@ def test_a_block_that_fails_releases_the_lease(uri: str) -> None:
     assert not is_held(lease(uri))
 
 
-def test_a_lease_that_ends_with_the_last_commit_is_not_released_twice(uri: str) -> None:
-    ledger = Ledger(uri)
-    with claim(ledger, "run", 60) as owner:
-        owner.commit([], release=True)
-        version = ledger.version
-        assert not is_held(lease(uri))
-    assert Ledger(uri).version == version
-
-
 def test_a_live_holder_is_named_to_whoever_comes_second(uri: str, start: Callable[..., Holder]) -> None:
     holder = start("run --full-refresh")
     assert holder.claims() == "held"

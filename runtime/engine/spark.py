@@ -83,6 +83,8 @@ def _local(partitions: int) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": str(partitions),
+        # On one machine there is nothing to adapt to, and it doubles the number of jobs.
+        "spark.sql.adaptive.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     }
