@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DATA = Path("data")
 SAMPLE, LAKE, MARK = DATA / "sample", DATA / "lakehouse", DATA / ".demo"
+SECOND = {engine: LAKE.with_name(f"{LAKE.name}-{engine}") for engine in ("sail", "spark")}
 LEVELS = "select level, count(*) n from gold.users group by level order by level"
 FOREIGN = """
     select _source_file from (from bronze.song_data union all by name from bronze.log_data)
@@ -64,12 +65,11 @@ def demonstrate(engine: str) -> None:
     other = "spark" if engine == "sail" else "sail"
     if engine == "spark":
         require_java()
-    second = LAKE.with_name(f"{LAKE.name}-{other}")
     begun = time.monotonic()
-    start_afresh([LAKE, second])
+    start_afresh([LAKE, *SECOND.values()])
     first_day_to_last([] if engine == "sail" else ["--engine", engine])
     if other == "sail" or java_version() in JAVA:
-        on_both_engines(other, second)
+        on_both_engines(other, SECOND[other])
     else:
         say(f"\n5. The same data on Spark: left out, there is no Java that runs it: {INSTALL}.")
     say(f"\nThat took {time.monotonic() - begun:.0f} s. The tables are in {LAKE}. Next:")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 import lakehouse
 from runtime import engine as engines
@@ -55,6 +56,12 @@ def engine(engine_name: str) -> Engine:
     if engine_name == "spark" and java_version() not in JAVA:
         pytest.skip(f"Spark needs Java 17 or 21: {INSTALL}")
     return engines.start(engine_name, confs={}, partitions=2)
+
+
+@pytest.fixture(scope="session")
+def spark(engine: Engine) -> SparkSession:
+    """The session of the running engine."""
+    return engine.spark
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def partitions(tmp_path: Path) -> str:
     return to_json(pack(slices, 4))
 
 
+@pytest.mark.engine
 def test_the_engine_reads_every_record_with_its_file_line_and_delivery(
     spark: SparkSession, partitions: str, tmp_path: Path
 ) -> None:
