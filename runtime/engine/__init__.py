@@ -26,6 +26,10 @@ class Engine(Protocol):
     spark: SparkSession
     partitions: int
 
+    def is_alive(self) -> bool:
+        """Whether it can still take work."""
+        ...
+
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table as of a version; the newest by default."""
         ...
@@ -41,7 +45,7 @@ _running: Engine | None = None
 def start(name: str, *, confs: Mapping[str, str], partitions: int | None) -> Engine:
     """The engine of this process, started if it is not running. Raises EngineError."""
     global _running
-    if _running is None:
+    if _running is None or not _running.is_alive():
         # Workers must run this interpreter, not whatever `python3` is first on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         cores = partitions or len(os.sched_getaffinity(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
@@ -31,10 +32,24 @@ class Sail:
         # signal came while it was being made, asks again for minutes.
         atexit.register(self._server.stop)
         _, port = self._server.listening_address
-        self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+        self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
         for key, value in SESSION.items():
             self.spark.conf.set(key, value)
-        atexit.register(self.spark.stop)
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        if self.is_alive():
+            self.spark.stop()
+
+    def is_alive(self) -> bool:
+        """Its server ends at the first SIGINT, as when a notebook's cell is interrupted."""
+        try:
+            socket.create_connection(self._server.listening_address, timeout=1).close()
+        except OSError:
+            # At exit PySpark's client would ask the dead server for minutes to end the session.
+            atexit.unregister(self.spark.client._on_exit)
+            return False
+        return True
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""

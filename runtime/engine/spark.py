@@ -36,6 +36,10 @@ class Spark:
         self.spark = _session({**_local(partitions), **SESSION, **confs})
         self.spark.sparkContext.setLogLevel("ERROR")
 
+    def is_alive(self) -> bool:
+        """Whether the session was not stopped."""
+        return not self.spark.sparkContext._jsc.sc().isStopped()
+
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table as of a version."""
         reader = self.spark.read.format("delta")

@@ -1,0 +1,63 @@
+"""Starting an engine, and what happens when it cannot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.engine.spark import java_version
+
+ROOT = Path(__file__).parent.parent
+INTERRUPTED = """
+import os, signal, time
+from runtime import engine
+first = engine.start("sail", confs={}, partitions=1)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    pass
+while first.is_alive():
+    time.sleep(0.05)
+print(engine.start("sail", confs={}, partitions=1).spark.range(3).count())
+"""
+
+
+def test_an_interrupted_notebook_gets_a_new_sail_at_its_next_cell() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, "3\n")
+
+
+def test_without_java_spark_is_one_line_naming_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "song_data").mkdir()
+    (tmp_path / "log_data").mkdir()
+    (tmp_path / "log_data" / "a.json").write_text("{}")
+    hidden = {k: v for k, v in os.environ.items() if k != "JAVA_HOME"} | {"PATH": str(tmp_path)}
+    words = [f"--{name.replace('_', '-')}={tmp_path / name}" for name in ("song_data", "log_data", "lake")]
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "lakehouse.py"), "run", "--engine", "spark", *words],
+        env=hidden, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "Java was not found: install Java 17 or 21" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_version_of_java_is_read_from_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    for said, found in (('openjdk version "21.0.2" 2024-01-16', 21), ('java version "1.8.0_401"', 8)):
+        java.write_text(f"#!/bin/sh\necho '{said}' >&2\n")
+        java.chmod(0o755)
+        assert java_version() == found
+    java.write_text("#!/bin/sh\nexit 1\n")
+    assert java_version() is None
