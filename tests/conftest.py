@@ -95,6 +95,21 @@ def dirty_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def dirty_lake(
+    engine: Engine, engine_name: str, dirty_sample: Path, tmp_path_factory: pytest.TempPathFactory
+) -> lakehouse.Lakehouse:
+    """A lake of the whole dirty sample, taken in by one run. Not to be written to."""
+    lake = lakehouse.Lakehouse.open(
+        lake=str(tmp_path_factory.mktemp("dirty") / "lake"),
+        song_data=str(dirty_sample / "song_data"),
+        log_data=str(dirty_sample / "log_data"),
+        engine=engine_name,
+    )
+    lake.run()
+    return lake
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder SPARKIFY_DATA names."""
     folder = os.environ.get("SPARKIFY_DATA")

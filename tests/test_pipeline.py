@@ -42,35 +42,20 @@ def everything(_: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="module")
-def one_run(
-    engine: Engine, engine_name: str, dirty_sample: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Lakehouse:
-    """A lake of the whole dirty sample, taken in by one run. Not to be written to."""
-    lake = Lakehouse.open(
-        lake=str(tmp_path_factory.mktemp("one-run") / "lake"),
-        song_data=str(dirty_sample / "song_data"),
-        log_data=str(dirty_sample / "log_data"),
-        engine=engine_name,
-    )
-    lake.run()
-    return lake
-
-
 def test_a_dirty_sample_gives_the_answers_known_while_it_was_made(
-    one_run: Lakehouse, dirty_sample: Path
+    dirty_lake: Lakehouse, dirty_sample: Path
 ) -> None:
     truth = json.loads((dirty_sample / "truth.json").read_text())
-    (state,) = one_run.history()
+    (state,) = dirty_lake.history()
     assert dict(state["records"]) == truth["records"]
-    status = one_run.status()
+    status = dirty_lake.status()
     assert status["quarantine"] == truth["quarantine"]
     assert {n: status["tables"][n]["rows"] for n in truth["tables"]} == truth["tables"]
-    levels = rows(one_run, "select user_id::varchar as u, level from gold.users")
+    levels = rows(dirty_lake, "select user_id::varchar as u, level from gold.users")
     assert {r["u"]: r["level"] for r in levels} == truth["users"]
-    names = rows(one_run, "select artist_id, name from gold.artists")
+    names = rows(dirty_lake, "select artist_id, name from gold.artists")
     assert {r["artist_id"]: r["name"] for r in names} == truth["artists"]
-    assert songplays_digest(one_run) == truth["songplays_digest"]
+    assert songplays_digest(dirty_lake) == truth["songplays_digest"]
 
 
 def songplays_digest(lake: Lakehouse) -> str:
@@ -110,23 +95,23 @@ def test_days_in_reverse_order_and_songs_last_give_the_same_gold(
     assert rows(lake, "select count(*) n from gold.songplays where song_id = 'SONG1'") == [{"n": 3}]
 
 
-def test_a_dirty_sample_taken_day_by_day_equals_one_run_and_a_full_refresh_changes_nothing(
+def test_a_dirty_sample_taken_in_parts_equals_one_run_and_a_full_refresh_changes_nothing(
     open_lake: OpenLake,
     engine: Engine,
-    one_run: Lakehouse,
+    dirty_lake: Lakehouse,
     dirty_sample: Path,
     deliveries: Deliveries,
 ) -> None:
     lake = open_lake("daily", deliveries)
     names = sorted(f.name for f in (dirty_sample / "log_data").rglob("*.json"))
     copy(dirty_sample, deliveries, "song_data", everything)
-    for upto in (names[0], names[2], names[-1]):
+    for upto in (names[2], names[-1]):
         copy(dirty_sample, deliveries, "log_data", lambda name, upto=upto: name <= upto)  # type: ignore[misc]
         lake.run()
-    assert lake.status()["batch_id"] == 3
-    assert_same_tables(engine, lake, one_run)
+    assert lake.status()["batch_id"] == 2
+    assert_same_tables(engine, lake, dirty_lake)
     lake.run(full_refresh=True)
-    assert_same_tables(engine, lake, one_run)
+    assert_same_tables(engine, lake, dirty_lake)
     assert lake.run().as_json() == {"new_files": 0, "batches": []}
 
 
@@ -135,7 +120,7 @@ def test_a_dirty_sample_taken_day_by_day_equals_one_run_and_a_full_refresh_chang
 def test_batch_size_does_not_matter(
     open_lake: OpenLake,
     engine: Engine,
-    one_run: Lakehouse,
+    dirty_lake: Lakehouse,
     dirty_sample: Path,
     deliveries: Deliveries,
     batch_bytes: str,
@@ -144,19 +129,19 @@ def test_batch_size_does_not_matter(
     copy(dirty_sample, deliveries, "log_data", everything)
     lake = open_lake("small", deliveries, batch_bytes=batch_bytes)
     assert len(lake.run().states) > 1
-    assert_same_tables(engine, lake, one_run)
+    assert_same_tables(engine, lake, dirty_lake)
 
 
 def test_late_songs_and_corrected_songs_link_their_plays_anew(
-    one_run: Lakehouse, dirty_sample: Path, tmp_path: Path
+    dirty_lake: Lakehouse, dirty_sample: Path, tmp_path: Path
 ) -> None:
     truth = json.loads((dirty_sample / "truth.json").read_text())["after_late"]
-    shutil.copytree(one_run.settings.lake, tmp_path / "lake")
+    shutil.copytree(dirty_lake.settings.lake, tmp_path / "lake")
     late = Lakehouse.open(
         lake=str(tmp_path / "lake"),
         song_data=str(dirty_sample / "late" / "song_data"),
-        log_data=one_run.settings.log_data,
-        engine=one_run.settings.engine,
+        log_data=dirty_lake.settings.log_data,
+        engine=dirty_lake.settings.engine,
     )
     late.run()
     assert songplays_digest(late) == truth["songplays_digest"]
@@ -216,6 +201,26 @@ def test_a_late_older_event_never_turns_a_level_back(
     lake.run()
     assert rows(lake, "select level from gold.users") == [{"level": "free"}]
     assert versions(lake)["gold.users"] == before["gold.users"]
+
+
+@pytest.mark.long_on_spark
+def test_a_late_event_counts_when_the_newer_one_was_corrected_away(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("1.json", [event("2018-11-01 10:00:00")])
+    lake.run()
+    newest = event("2018-11-05 10:00:00", sessionId=2, level="paid")
+    deliveries.logs("2.json", [event("2018-11-04 10:00:00", sessionId=3, level="paid"), newest])
+    lake.run()
+    deliveries.logs("3.json", [{**newest, "userId": "9"}])
+    lake.run()
+    deliveries.logs("4.json", [event("2018-11-04 12:00:00", sessionId=4, level="free")])
+    lake.run()
+    assert rows(lake, "select user_id, level from gold.users order by 1") == [
+        {"user_id": 7, "level": "free"},
+        {"user_id": 9, "level": "paid"},
+    ]
 
 
 @pytest.mark.long_on_spark

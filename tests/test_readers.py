@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import polars
 import pyarrow
@@ -17,20 +15,6 @@ from runtime.engine import Engine
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(scope="module")
-def lake(
-    engine: Engine, engine_name: str, dirty_sample: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Lakehouse:
-    opened = Lakehouse.open(
-        lake=str(tmp_path_factory.mktemp("readers") / "lake"),
-        song_data=str(dirty_sample / "song_data"),
-        log_data=str(dirty_sample / "log_data"),
-        engine=engine_name,
-    )
-    opened.run()
-    return opened
-
-
 def rows(table: pyarrow.Table) -> list[str]:
     """Rows as sorted texts, instants by their number of microseconds."""
     return sorted(map(repr, table.to_pylist()))
@@ -38,22 +22,22 @@ def rows(table: pyarrow.Table) -> list[str]:
 
 def test_delta_rs_polars_duckdb_and_the_engine_read_the_same_gold(lake: Lakehouse, engine: Engine) -> None:
     for table in gold.GOLD:
-        uri = f"{lake.settings.lake}/{table.name.replace('.', '/')}"
+        uri = f"{dirty_lake.settings.lake}/{table.name.replace('.', '/')}"
         columns = list(table.content)
         opened = DeltaTable(uri)
         query = QueryBuilder().register("t", opened).execute(f"select {', '.join(columns)} from t")
         expected = rows(pyarrow.table(query.read_all()))
-        assert len(expected) == lake.status()["tables"][table.name]["rows"] > 0
-        assert rows(lake.table(table.name).arrow().select(columns)) == expected
+        assert len(expected) == dirty_lake.status()["tables"][table.name]["rows"] > 0
+        assert rows(dirty_lake.table(table.name).arrow().select(columns)) == expected
         assert rows(polars.read_delta(uri).select(columns).to_arrow()) == expected
         assert rows(engine.read(uri).select(*columns).toArrow()) == expected
         files = duckdb.read_parquet(opened.file_uris(), hive_partitioning=bool(table.partition_by))
         assert files.count("*").fetchall() == [(len(expected),)]
 
 
-def test_every_table_needs_only_reader_version_1_and_keeps_its_history(lake: Lakehouse) -> None:
+def test_every_table_needs_only_reader_version_1_and_keeps_its_history(dirty_lake: Lakehouse) -> None:
     for name in gold.TABLES:
-        opened = DeltaTable(f"{lake.settings.lake}/{name.replace('.', '/')}")
+        opened = DeltaTable(f"{dirty_lake.settings.lake}/{name.replace('.', '/')}")
         assert opened.protocol().min_reader_version == 1
         configuration = opened.metadata().configuration
         assert configuration["delta.enableExpiredLogCleanup"] == "false"

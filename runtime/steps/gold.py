@@ -131,10 +131,19 @@ def _contenders(bench: Workbench, table: Table, driver: Fold, arrived: DataFrame
 
 def _is_newer(order: Sequence[str]) -> str:
     """Whether a row's order columns are above the old row's, most significant first."""
+    return _compared(">", order)
+
+
+def _is_lower(order: Sequence[str]) -> str:
+    """Whether they are below: the row that set the old ones was corrected away."""
+    return _compared("<", order)
+
+
+def _compared(how: str, order: Sequence[str]) -> str:
     if not order:
         return "false"
     first, rest = order[0], order[1:]
-    return f"({first} > {OLD}{first} or ({first} = {OLD}{first} and {_is_newer(rest)}))"
+    return f"({first} {how} {OLD}{first} or ({first} = {OLD}{first} and {_compared(how, rest)}))"
 
 
 def _again(
@@ -156,7 +165,8 @@ def _write(bench: Workbench, table: Table, rows: DataFrame, gone: DataFrame | No
         *table.column_names,
         *(f"{OLD}{c}" for c in table.column_names),
         f"case when {OLD}{key[0]} is null then 'insert' "
-        f"when {differs(table.content)} then 'update' end as {CHANGE}",
+        f"when {differs(table.content)} or {_is_lower(_strategy(table).newest_by)} then 'update' end"
+        f" as {CHANGE}",
     )
     if gone is not None:
         missing = gone.select(*key).distinct().join(rows.select(*key), key, "left_anti")
