@@ -20,7 +20,9 @@ def rows(table: pyarrow.Table) -> list[str]:
     return sorted(map(repr, table.to_pylist()))
 
 
-def test_delta_rs_polars_duckdb_and_the_engine_read_the_same_gold(lake: Lakehouse, engine: Engine) -> None:
+def test_delta_rs_polars_duckdb_and_the_engine_read_the_same_gold(
+    dirty_lake: Lakehouse, engine: Engine
+) -> None:
     for table in gold.GOLD:
         uri = f"{dirty_lake.settings.lake}/{table.name.replace('.', '/')}"
         columns = list(table.content)
