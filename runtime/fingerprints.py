@@ -33,10 +33,10 @@ def _collect(module: str, seen: dict[str, str]) -> None:
     loaded = sys.modules.get(module)
     if module in seen or loaded is None or not loaded.__file__:
         return
-    tree = ast.parse(Path(loaded.__file__).read_text(encoding="utf-8"))
-    seen[module] = ast.dump(_without_docstrings(tree))
     if Path(loaded.__file__).name == "__init__.py":
         return  # a layer's list of tables is no rule
+    tree = ast.parse(Path(loaded.__file__).read_text(encoding="utf-8"))
+    seen[module] = ast.dump(_without_docstrings(tree))
     for name in _imported(tree):
         if name.partition(".")[0] == module.partition(".")[0]:  # other layers have their own digest
             _collect(name, seen)

@@ -91,12 +91,16 @@ def _spark_query(statement: str, snapshot: Snapshot) -> tuple[str, dict[str, str
             continue
         if name not in snapshot.versions or table.catalog:
             raise UsageError(
-                f"query: there is no table {name!r}{nearest(name, snapshot.versions)} "
+                f"query: there is no table {name!r}{nearest(name, snapshot.versions) or '.'} "
                 f"The lake holds: {', '.join(sorted(snapshot.versions))}."
             )
         used[name] = f"lake_{snapshot.batch_id}_{name.replace('.', '_')}"
-        alias = table.alias or table.name
-        table.replace(exp.to_table(used[name], alias=alias))
+        # Quoted: a table may be called like a keyword, as `time` is.
+        alias = exp.to_identifier(table.alias or table.name, quoted=True)
+        table.replace(exp.alias_(exp.to_table(used[name]), alias, table=True))
+    for column in query.find_all(exp.Column):
+        if f"{column.text('db')}.{column.table}" in used:
+            column.set("db", None)
     return query.sql(dialect="spark"), used
 
 

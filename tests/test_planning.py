@@ -346,3 +346,10 @@ def test_a_rule_of_one_gold_table_is_no_rule_of_the_others(rules_of: RulesOf) ->
     before = {name: fingerprints.rules(table) for name, table in gold.TABLES.items()}
     for name, rules in before.items():
         assert rules_of(name, users, source_of(users) + "A = 1\n") == rules or name == "gold.users"
+
+
+def test_the_list_of_a_layers_tables_is_no_rule_of_a_table_that_imports_from_it() -> None:
+    seen: dict[str, str] = {}
+    fingerprints._collect("gold.time", seen)
+    assert "gold.time" in seen
+    assert "gold" not in seen
