@@ -238,6 +238,20 @@ def test_a_batch_that_changes_no_user_leaves_no_new_version_of_users(
 
 
 @pytest.mark.long_on_spark
+def test_a_batch_without_plays_leaves_plays_and_instants_alone(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("1.json", [play()])
+    lake.run()
+    before = versions(lake)
+    deliveries.logs("2.json", [event("2018-11-03 10:00:00", sessionId=2, userId="8")])
+    lake.run()
+    changed = {n for n, v in versions(lake).items() if v != before[n]}
+    assert changed == {"bronze.log_data", "silver.events", "gold.users"}
+
+
+@pytest.mark.long_on_spark
 def test_a_grown_file_is_a_new_delivery_whose_repeats_keep_their_precedence(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:

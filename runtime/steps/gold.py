@@ -40,8 +40,13 @@ def merge(bench: Workbench, table: Table) -> Changes:
 
 def fill(bench: Workbench, table: Table) -> Changes:
     """Build an empty table from the whole of its inputs."""
-    rows = table.build(*(bench.read(i.table) for i in table.inputs))
-    return Changes(after=rows, inserted=bench.append(table, rows)["inserted"])
+    return _append(bench, table, table.build(*(bench.read(i.table) for i in table.inputs)))
+
+
+def _append(bench: Workbench, table: Table, rows: DataFrame) -> Changes:
+    """Add rows whose keys the table does not have; they may turn out to be none."""
+    inserted = bench.append(table, rows)["inserted"]
+    return Changes(after=rows, inserted=inserted) if inserted else NOTHING
 
 
 def _merge_rows(bench: Workbench, table: Table, driver: Rows) -> Changes:
@@ -53,8 +58,7 @@ def _merge_rows(bench: Workbench, table: Table, driver: Rows) -> Changes:
         if changes.after is None:
             return NOTHING
         # The keys are new to the input, so they are new here: nothing to compare with.
-        rows = table.build(changes.after, *others)
-        return Changes(after=rows, inserted=bench.append(table, rows)["inserted"])
+        return _append(bench, table, table.build(changes.after, *others))
     touched = [f for f in (changes.after, rejoined) if f is not None]
     rows = table.build(_union(touched, driver.table), *others).distinct()
     return _write(bench, table, rows, _renamed(table, driver.key, [changes.before, rejoined]))
@@ -79,8 +83,7 @@ def _merge_fold(bench: Workbench, table: Table, driver: Fold) -> Changes:
     if changes.after is None and changes.before is None:
         return NOTHING
     if changes.before is None and bench.heads.is_empty(table.name):
-        rows = table.build(changes.after)
-        return Changes(after=rows, inserted=bench.append(table, rows)["inserted"])
+        return _append(bench, table, table.build(changes.after))
     gone = _renamed(table, driver.key, [changes.before])
     if driver.whole:
         touched = _renamed(table, driver.key, [changes.after, changes.before])
@@ -186,7 +189,7 @@ def _apply(bench: Workbench, table: Table, changed: DataFrame) -> Changes:
     if not kinds:
         return NOTHING
     if kinds == {"insert"}:  # compared with the table above, under the lease: nothing to match
-        return Changes(after=changed, inserted=bench.append(table, changed)["inserted"])
+        return _append(bench, table, changed)
     counts = bench.merge(table, _strategy(table).key, changed, bounds_of(table, groups))
     after = changed.where(f"{CHANGE} <> 'delete'") if kinds - {"delete"} else None
     before = old_rows(changed.where(f"{CHANGE} <> 'insert'"), table.column_names)

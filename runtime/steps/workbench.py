@@ -123,7 +123,10 @@ def in_bounds(bounds: Bounds) -> str:
 
 
 def _literals(bounds: Bounds, prefix: str) -> list[str]:
-    return [f"{prefix}{c} in ({', '.join(_literal(v) for v in vs)})" for c, vs in bounds.items()]
+    return [
+        f"{prefix}{c} in ({', '.join(_literal(v) for v in vs)})" if vs else "false"
+        for c, vs in bounds.items()
+    ]
 
 
 def _literal(value: object) -> str:
