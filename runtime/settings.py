@@ -61,23 +61,30 @@ def load_settings(
     root = conf.resolve().parent
     winners = {good.key: good for one in given for good in _accepted(one, root, problems)}
     problems += _contradictions(given, winners, root, submitted)
+    if problems:  # then all of them at once; alone, a missing source concerns only who reads it
+        problems += _missing(
+            {key: (winners[key].value, winners[key].where) for key in SOURCES if key in winners}
+        )
     _raise_any(problems)
     return _settings(chosen, winners, submitted)
 
 
 def check_sources(settings: Settings) -> None:
     """Raises ConfigError for local sources that do not exist; what is null is not read."""
-    problems: list[str] = []
-    for key in SOURCES:
-        location: str | None = getattr(settings, key)
-        wrong = missing(location) if location is not None else None
+    _raise_any(_missing({k: (getattr(settings, k), settings.origin.get(k, option(k))) for k in SOURCES}))
+
+
+def _missing(sources: Mapping[str, tuple[object, str]]) -> list[str]:
+    """A line for each local source (location, where it was given) that does not exist."""
+    problems = []
+    for key, (location, origin) in sources.items():
+        wrong = missing(str(location)) if location is not None else None
         if wrong:
-            origin = settings.origin.get(key, option(key))
             # The one place whose data we can make ourselves.
-            sample = f"python lakehouse.py sample --out {Path(location or '').parent}"
+            sample = f"python lakehouse.py sample --out {Path(str(location)).parent}"
             advice = f"; make it with: {sample}" if origin == f"conf/local.yaml:{key}" else ""
             problems.append(f"{origin}: {wrong}{advice}")
-    _raise_any(problems)
+    return problems
 
 
 def under_spark_submit(environ: Mapping[str, str] = os.environ) -> bool:

@@ -295,7 +295,7 @@ def test_a_lake_reached_through_a_symbolic_link_is_where_the_link_leads(
 @pytest.mark.parametrize("top", ["/srv", "s3://bucket"])
 def test_a_lake_and_a_source_may_not_hold_each_other(top: str, load: Load, refusal: Refusal) -> None:
     inside = refusal(flags={"lake": f"{top}/in/lake", "song_data": f"{top}/in"})
-    assert inside.startswith(f"--lake: lake {top}/in/lake lies in song_data {top}/in:")
+    assert f"--lake: lake {top}/in/lake lies in song_data {top}/in:" in inside
     around = refusal(flags={"lake": f"{top}/lake", "log_data": f"{top}/lake/logs"})
     assert f"log_data {top}/lake/logs lies in the lake {top}/lake:" in around
     assert "lies in" in refusal(flags={"lake": f"{top}/a", "song_data": f"{top}/a"})
@@ -326,6 +326,12 @@ def test_all_problems_are_reported_at_once(repository: Path, refusal: Refusal) -
         "\n  - --lake: expected a local path, file:///path or s3://bucket/key, got 'gs://b'"
         "\n  - --engine: expected 'sail' or 'spark', got 'flink'"
     )
+
+
+def test_a_missing_source_is_told_together_with_what_else_is_wrong(refusal: Refusal) -> None:
+    message = refusal(sets=["nonsense=1"], flags={"log_data": "/no/such/folder"})
+    assert message.startswith("2 settings are wrong:")
+    assert "--log-data: /no/such/folder does not exist" in message
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_in_the_same_form(refusal: Refusal) -> None:
