@@ -61,10 +61,10 @@ def load_settings(
     root = conf.resolve().parent
     winners = {good.key: good for one in given for good in _accepted(one, root, problems)}
     problems += _contradictions(given, winners, root, submitted)
-    if problems:  # then all of them at once; alone, a missing source concerns only who reads it
-        problems += _missing(
-            {key: (winners[key].value, winners[key].where) for key in SOURCES if key in winners}
-        )
+    if problems:
+        # Told together with the rest when it was given here; alone, it concerns only who reads it.
+        here = {k: winners[k] for k in SOURCES if k in winners and not winners[k].in_file}
+        problems += _missing({key: (one.value, one.where) for key, one in here.items()})
     _raise_any(problems)
     return _settings(chosen, winners, submitted)
 
