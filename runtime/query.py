@@ -4,7 +4,7 @@ parser: the statement must be a query, and it can reach the lake's tables and no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runtime.errors import UsageError
 from runtime.suggest import nearest
@@ -28,7 +28,7 @@ def closed_connection(root: str, views: Mapping[str, str]) -> duckdb.DuckDBPyCon
         connection.execute(f'create schema if not exists "{schema}"')
         connection.execute(f'create view "{schema}"."{table}" as {select}')
     # The views need the lake's files; nothing else on this machine is theirs to read.
-    connection.execute("set allowed_directories = [$root]".replace("$root", _text(root + "/")))
+    connection.execute(f"set allowed_directories = [{text_literal(root + '/')}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
@@ -116,5 +116,6 @@ def _first_lines(error: Exception) -> str:
     return "\n".join(lines[:6])
 
 
-def _text(value: Any) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
+def text_literal(value: str) -> str:
+    """A text as a SQL literal, its quotes doubled."""
+    return "'" + value.replace("'", "''") + "'"

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runtime.delta import Store, file_list, open_table
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
+from runtime.query import closed_connection, run_on_duckdb, text_literal
 from runtime.suggest import nearest
 from runtime.table import Table
 
@@ -107,15 +108,11 @@ class Snapshot:
 
     def sql(self, statement: str) -> pyarrow.Table:
         """One reading statement of DuckDB's dialect over all tables. Raises UsageError."""
-        from runtime.query import run_on_duckdb
-
         return run_on_duckdb(self.connection, statement)
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """DuckDB with one view per table and no way out of the lake."""
-        from runtime.query import closed_connection
-
         views = {name: self._view(self.tables[name]) for name in self.versions}
         return closed_connection(self.store.root, views)
 
@@ -135,14 +132,10 @@ class Snapshot:
         if not files:
             empty = ", ".join(f"cast(null as {c.duckdb_type}) as {_quoted(c.name)}" for c in table.columns)
             return f"select {empty} where false"
-        paths = ", ".join(_text(uri) for uri in opened.file_uris())
+        paths = ", ".join(text_literal(uri) for uri in opened.file_uris())
         hive = str(bool(table.partition_by)).lower()
         return f"select {columns} from read_parquet([{paths}], hive_partitioning = {hive})"
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: Any) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
