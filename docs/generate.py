@@ -22,6 +22,8 @@ from runtime.steps.silver import READABLE
 from runtime.table import Collect, Deliver, Input, Merge, Table, Upsert
 from silver import events, songs
 from silver.cleaning import absent, integer
+from tests.dirty_files import FILES, MAX_UNPACKED, BadFile
+from tests.dirty_records import LOGS, SONGS, Dirt
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = tuple(ROOT / page for page in ("README.md", "docs/tables.md", "docs/commands.md", "docs/input.md"))
@@ -171,6 +173,34 @@ def rules_of(table: Table, fields: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield f"`{reason}`", f"`{predicate}`"
 
 
+def dirt() -> str:
+    """Every dirty case that the tests deliver, with its outcome."""
+    return "\n\n".join(
+        f"**{title}**\n\n{markdown_table(('what is delivered', 'what becomes of it'), rows)}"
+        for title, rows in (
+            ("Logs, and text of any kind", [(c.what, outcome(c)) for c in LOGS]),
+            ("Songs", [(c.what, outcome(c)) for c in SONGS]),
+            ("Files and folders", [(c.what, outcome_of_file(c)) for c in FILES]),
+        )
+    )
+
+
+def outcome(case: Dirt) -> str:
+    """What becomes of the records: kept, or in quarantine with these reasons."""
+    reasons = " and ".join(", ".join(f"`{r}`" for r in reasons) for reasons in dict.fromkeys(case.rejected))
+    parts = [f"quarantined: {reasons}"] if reasons else []
+    parts += ["the rest is kept" if reasons else "kept"] if case.kept else []
+    return "; ".join([*parts, *filter(None, [case.note])])
+
+
+def outcome_of_file(case: BadFile) -> str:
+    """What becomes of the file: read, or reported with this error."""
+    errors = ", ".join(f"*{error}*" for error in dict.fromkeys(case.failed.values()))
+    parts = [f"reported: {errors}"] if errors else []
+    parts += ["the rest is read" if errors else "read"] if case.is_kept else []
+    return "; ".join([*parts, *filter(None, [case.note])]).replace(str(MAX_UNPACKED), "N")
+
+
 def users_module() -> str:
     """A table's module, as it is."""
     return f"```python\n{(ROOT / 'gold' / 'users.py').read_text(encoding='utf-8')}```"
@@ -190,6 +220,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "tables": tables,
     "help": help_texts,
     "rules": rules,
+    "dirt": dirt,
     "users-module": users_module,
 }
 

@@ -169,11 +169,10 @@ def _remembered(bad: BadFile, known: Contents) -> bool:
 
 def _inspect(files: list[Listed], settings: Settings) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
     """Read files whole, several at a time; those that cannot be read are told apart."""
-    marks = min(MARK_BYTES, settings.batch_bytes)
 
     def read(some: list[Listed]) -> list[Inspected | Unreadable]:
         with ContentReader() as content:  # opens an archive once for all its members
-            return [_inspected(f, content, settings.max_record_bytes, marks) for f in some]
+            return [_inspected(f, content, settings) for f in some]
 
     groups = [files[i : i + 64] for i in range(0, len(files), 64)]
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -189,11 +188,15 @@ def _inspect(files: list[Listed], settings: Settings) -> tuple[list[tuple[Listed
     )
 
 
-def _inspected(
-    file: Listed, content: ContentReader, max_record_bytes: int, mark_bytes: int
-) -> Inspected | Unreadable:
+def _inspected(file: Listed, content: ContentReader, settings: Settings) -> Inspected | Unreadable:
     try:
-        return inspect(file, content, max_record_bytes=max_record_bytes, mark_bytes=mark_bytes)
+        return inspect(
+            file,
+            content,
+            max_record_bytes=settings.max_record_bytes,
+            max_unpacked_bytes=settings.max_unpacked_bytes,
+            mark_bytes=min(MARK_BYTES, settings.batch_bytes),
+        )
     except Unreadable as error:
         return error
 

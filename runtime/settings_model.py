@@ -66,6 +66,7 @@ class Settings(BaseModel):
     engine: Literal["sail", "spark"] = "sail"
     batch_bytes: Bytes = 256 * 1024**2
     max_record_bytes: Bytes = 256 * 1024**2
+    max_unpacked_bytes: Bytes = 2 * 1024**3
     lease_seconds: Annotated[int, Field(ge=1)] = 60
     partitions: Annotated[int, Field(ge=1)] | None = None
     history_days: Annotated[int, Field(ge=0)] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from chispa import assert_df_equality
 
@@ -30,3 +32,9 @@ def assert_same_tables(
             for lake in (left, right)
         )
         assert_df_equality(ours, theirs, ignore_row_order=True, ignore_nullable=True)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The digest of every file below a folder, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

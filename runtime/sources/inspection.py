@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, tee
@@ -12,6 +13,7 @@ from runtime.sources.content import (
     CHUNK_BYTES,
     UTF_8,
     ContentReader,
+    Unreadable,
     as_utf8,
     encoding_of,
     is_packed,
@@ -23,6 +25,7 @@ from runtime.sources.records import MAX_RECORD_BYTES, check_size, line_blocks, w
 from runtime.sources.scanning import values
 
 MARK_BYTES = 16 << 20
+MAX_UNPACKED_BYTES = 2 << 30
 
 _RECORDS_OF = {LINES: line_blocks, DOCUMENT: whole_text, VALUES: values}
 
@@ -48,27 +51,33 @@ def inspect(
     content: ContentReader | None = None,
     *,
     max_record_bytes: int = MAX_RECORD_BYTES,
+    max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
     mark_bytes: int = MARK_BYTES,
 ) -> Inspected:
     """Reads the file to its end. Marks are about `mark_bytes` apart, never nearer.
 
     Give one `content` to many calls, so that an archive is opened once for all its members.
-    Raises Unreadable when the file cannot be read whole, or holds a record over `max_record_bytes`.
+    Raises Unreadable when the file cannot be read whole, holds a record over `max_record_bytes`, or is
+    packed and holds more than `max_unpacked_bytes`.
     """
     with nullcontext(content) if content else ContentReader() as opened:
-        inspected, size_limit_met = _walk(listed, opened, max_record_bytes, mark_bytes)
+        limits = (max_record_bytes, max_unpacked_bytes)
+        inspected, size_limit_met = _walk(listed, opened, limits, mark_bytes)
         if not size_limit_met:
             _check_records(opened, listed.uri, inspected, max_record_bytes)
     return inspected
 
 
 def _walk(
-    listed: Listed, content: ContentReader, max_record_bytes: int, mark_bytes: int
+    listed: Listed, content: ContentReader, limits: tuple[int, int], mark_bytes: int
 ) -> tuple[Inspected, bool]:
     """What one reading tells, and whether it showed every record to be small enough."""
+    max_record_bytes, max_unpacked_bytes = limits
     stored = hashlib.sha256()
     chunk_bytes = min(CHUNK_BYTES, max_record_bytes)
     chunks = content.chunks(listed.uri, chunk_bytes=chunk_bytes, seen=stored.update)
+    if is_packed(listed.uri):
+        chunks = _at_most(max_unpacked_bytes, chunks)
     first = next(chunks, b"")
     encoding = encoding_of(first)
     ahead, chunks = tee(chain([first], chunks))
@@ -82,6 +91,17 @@ def _walk(
     digest = listed.signature if MEMBER_MARK in listed.uri else f"sha256:{stored.hexdigest()}"
     inspected = Inspected(digest, form, encoding, walk.size, walk.marks_inside())
     return inspected, can_enter or walk.size <= max_record_bytes
+
+
+def _at_most(limit: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks. Raises Unreadable when they hold more than `limit` bytes: such a file is a bomb, or it
+    would be a batch too large to take in, for a packed file cannot be cut."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise Unreadable(f"it unpacks to more than {limit} bytes (max_unpacked_bytes)")
+        yield chunk
 
 
 def _check_records(content: ContentReader, uri: str, inspected: Inspected, max_record_bytes: int) -> None:

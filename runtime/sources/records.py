@@ -15,7 +15,7 @@ Records = tuple[list[bytes], list[int]]
 def check_size(record_bytes: int, limit: int) -> None:
     """Raises Unreadable for a record too large to be held in memory."""
     if record_bytes > limit:
-        raise Unreadable(f"one of its records is larger than {limit} bytes")
+        raise Unreadable(f"one of its records is larger than {limit} bytes (max_record_bytes)")
 
 
 def line_blocks(chunks: Iterable[bytes], limit: int = MAX_RECORD_BYTES) -> Iterator[bytes]:

@@ -1,0 +1,170 @@
+"""Every kind of bad file or odd folder, with what becomes of it: the list that docs/input.md shows and
+`test_dirty_files` delivers."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_UNPACKED = 3_000_000
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """`put` makes it in an empty folder, out of the bytes of a clean record.
+
+    `failed` names each path below the folder that is reported, with its error; `is_kept` tells whether
+    the clean record is taken in all the same, from another file or member.
+    """
+
+    what: str
+    put: Callable[[Path, bytes], object]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    is_kept: bool = False
+    note: str = ""
+
+
+def folder_named_like_a_file(folder: Path, clean: bytes) -> None:
+    (folder / "x.json").mkdir()
+    (folder / "x.json" / "day.json").write_bytes(clean)
+
+
+def closed_file(folder: Path, clean: bytes) -> None:
+    (folder / "a.json").write_bytes(clean)
+    (folder / "a.json").chmod(0)
+
+
+def closed_folder(folder: Path, clean: bytes) -> None:
+    (folder / "closed").mkdir()
+    (folder / "closed" / "a.json").write_bytes(clean)
+    (folder / "closed").chmod(0)
+
+
+def link_to_nothing(folder: Path, _: bytes) -> None:
+    (folder / "a.json").symlink_to("gone.json")
+
+
+def link_to_itself(folder: Path, _: bytes) -> None:
+    (folder / "a.json").symlink_to("a.json")
+
+
+def link_to_the_folder_above(folder: Path, clean: bytes) -> None:
+    (folder / "day.json").write_bytes(clean)
+    (folder / "again").symlink_to(folder)
+
+
+def pipe(folder: Path, _: bytes) -> None:
+    os.mkfifo(folder / "a.json")
+
+
+def name_in_another_encoding(folder: Path, clean: bytes) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.json")).write_bytes(clean)
+
+
+def cut_gzip(folder: Path, clean: bytes) -> None:
+    (folder / "a.json.gz").write_bytes(gzip.compress(clean)[:-10])
+
+
+def no_gzip(folder: Path, clean: bytes) -> None:
+    (folder / "a.json.gz").write_bytes(clean)
+
+
+def gzip_bomb(folder: Path, _: bytes) -> None:
+    (folder / "a.json.gz").write_bytes(gzip.compress(b" \n" * MAX_UNPACKED))
+
+
+def zip_bomb(folder: Path, _: bytes) -> None:
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.json", b" \n" * MAX_UNPACKED)
+
+
+def zip_out_of_itself(folder: Path, clean: bytes) -> None:
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("../../up.json", clean)
+        archive.writestr("/etc/root.json", clean)
+        archive.writestr("day.json", clean)
+
+
+def cut_zip(folder: Path, clean: bytes) -> None:
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("day.json", clean)
+    (folder / "a.zip").write_bytes((folder / "a.zip").read_bytes()[:-10])
+
+
+def zip_in_a_zip(folder: Path, clean: bytes) -> None:
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("inner.zip", b"")
+        archive.writestr("day.json", clean)
+
+
+BOMB = f"it unpacks to more than {MAX_UNPACKED} bytes (max_unpacked_bytes)"
+OUTSIDE = "the member's name points outside its archive"
+
+FILES = (
+    BadFile("an empty folder", lambda folder, _: None, note="nothing to read"),
+    BadFile(
+        "a folder named `x.json`", folder_named_like_a_file, is_kept=True, note="a folder like any other"
+    ),
+    BadFile("a file without the right to read it", closed_file, {"a.json": "permission denied"}),
+    BadFile(
+        "a folder without the right to read it",
+        closed_folder,
+        {"closed/": "the folder cannot be listed: Permission denied"},
+    ),
+    BadFile(
+        "a broken symbolic link",
+        link_to_nothing,
+        {"a.json": "it is a broken symbolic link: No such file or directory"},
+    ),
+    BadFile(
+        "a symbolic link to itself",
+        link_to_itself,
+        {"a.json": "it is a broken symbolic link: Too many levels of symbolic links"},
+    ),
+    BadFile(
+        "a symbolic link to a folder above it",
+        link_to_the_folder_above,
+        is_kept=True,
+        note="each folder is read once",
+    ),
+    BadFile("a named pipe, a socket or a device", pipe, {"a.json": "it is not a regular file"}),
+    BadFile(
+        "a name that is no UTF-8",
+        name_in_another_encoding,
+        {"caf\\xe9.json": "its name is not valid UTF-8; rename it"},
+    ),
+    BadFile(
+        "a truncated gzip file",
+        cut_gzip,
+        {"a.json.gz": "its compressed data is cut or corrupt: Compressed file ended before the "
+         "end-of-stream marker was reached"},
+    ),
+    BadFile(
+        "a gzip file that is none",
+        no_gzip,
+        {"a.json.gz": "its compressed data is cut or corrupt: Not a gzipped file (b'{\"')"},
+    ),
+    BadFile("a gzip bomb", gzip_bomb, {"a.json.gz": BOMB}),
+    BadFile("a zip bomb", zip_bomb, {"a.zip!x.json": BOMB}),
+    BadFile(
+        "a zip archive with names that lead out of it",
+        zip_out_of_itself,
+        {"a.zip!../../up.json": OUTSIDE, "a.zip!/etc/root.json": OUTSIDE},
+        is_kept=True,
+    ),
+    BadFile(
+        "a truncated zip archive",
+        cut_zip,
+        {"a.zip": "the zip archive cannot be read: File is not a zip file"},
+    ),
+    BadFile(
+        "a zip archive inside a zip archive",
+        zip_in_a_zip,
+        {"a.zip!inner.zip": "an archive inside an archive is not read; unpack the outer one"},
+        is_kept=True,
+    ),
+)  # fmt: skip
