@@ -109,6 +109,8 @@ def commands() -> str:
 
 def usage(command: click.Command) -> str:
     """`run [--full-refresh] …`: the command with its own arguments and options."""
+    if isinstance(command, click.Group):
+        return f"{command.name} {'|'.join(command.commands)}"
     shared = {option.name for option in shared_options()}
     words = [
         f"[{p.make_metavar(context_of(command))}]".replace("[[", "[").replace("]]", "]")
@@ -135,9 +137,18 @@ def help_texts() -> str:
     """What `--help` says, of the program and of each command without the shared options."""
     texts = [f"```text\n{help_of(program, COMMAND_LINE)}\n```"]
     for command in program.commands.values():
-        own = help_of(command, f"{COMMAND_LINE} {command.name}").partition("\n\nShared options:")[0]
-        texts.append(f"## {command.name}\n\n```text\n{own}\n```")
+        own = "\n\n".join(
+            f"```text\n{text}\n```" for text in own_help(command, f"{COMMAND_LINE} {command.name}")
+        )
+        texts.append(f"## {command.name}\n\n{own}")
     return "\n\n".join(texts)
+
+
+def own_help(command: click.Command, name: str) -> Iterator[str]:
+    """The help of a command and of each of its verbs, without the shared options."""
+    yield help_of(command, name).partition("\n\nShared options:")[0]
+    for verb, own in getattr(command, "commands", {}).items():
+        yield from own_help(own, f"{name} {verb}")
 
 
 def help_of(command: click.Command, name: str) -> str:

@@ -13,6 +13,7 @@ from runtime.lease import is_held
 from runtime.ledger import Contents, Ledger, State
 from runtime.planning import find_work
 from runtime.progress import Progress, Silent
+from runtime.quarantine import Quarantine
 from runtime.runner import Report, Runner, changed_rules, changed_shapes
 from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
@@ -139,6 +140,11 @@ class Lakehouse:
         return [
             {**{name: getattr(s, name) for name in shown}, "code_version": s.code_version} for s in states
         ]
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The records that broke a rule: `.reasons()` and `.records(…)`."""
+        return Quarantine(self)
 
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done."""

@@ -161,7 +161,7 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
     assert listed == {
         "Pipeline": ["run", "plan", "sample"],
         "Read": ["status", "history", "query"],
-        "Care": ["unlock"],
+        "Care": ["quarantine", "unlock"],
     }
     assert shown.code == 0
     assert shown.err == ""
@@ -176,11 +176,13 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
         ("status", ""),
         ("history", ""),
         ("query", "--batch --as-of"),
+        ("quarantine list", ""),
+        ("quarantine show", "--batch --limit"),
         ("unlock", "--force"),
     ],
 )
 def test_a_command_has_the_options_of_the_contract(here: Run, name: str, options: str) -> None:
-    own, _, shared = here(name, "--help").out.partition("Shared options:")
+    own, _, shared = here(*name.split(), "--help").out.partition("Shared options:")
     assert re.findall(r"^  (--[a-z-]+)", own.partition("Options:")[2], re.MULTILINE) == options.split()
     assert "--target" in shared
 
@@ -408,7 +410,7 @@ def test_a_run_tells_of_each_table_and_batch_on_stderr(sample: Sample) -> None:
     assert re.search(r"^gold\.users +merge +\+\d+( ~\d+)? +\d+\.\d s$", told, re.MULTILINE)
     assert re.search(r"^gold\.songs +unchanged +\d+\.\d s$", told, re.MULTILINE)
     assert re.search(r"^batch 1: .*song_data.* files; .* records: .* quarantined; ", told, re.M)
-    assert "silver.quarantine group by all" in told.splitlines()[-1]
+    assert "quarantine list" in told.splitlines()[-1]
     assert ESCAPE not in told
 
 

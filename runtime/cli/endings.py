@@ -103,7 +103,7 @@ def _what(wrong: click.UsageError) -> str:
     if isinstance(wrong, click.exceptions.NoSuchOption):
         return f"no such option '{wrong.option_name}'{_nearest(wrong.option_name, _options(wrong))}"
     if isinstance(wrong, click.exceptions.NoSuchCommand):
-        return f"no such command '{wrong.command_name}'{_nearest(wrong.command_name, program.commands)}"
+        return f"no such command '{wrong.command_name}'{_nearest(wrong.command_name, _commands(wrong))}"
     message = wrong.format_message()
     return message[:1].lower() + message[1:]
 
@@ -111,6 +111,11 @@ def _what(wrong: click.UsageError) -> str:
 def _options(wrong: click.UsageError) -> list[str]:
     command = wrong.ctx.command if wrong.ctx else program
     return [name for p in command.params if isinstance(p, click.Option) for name in p.opts]
+
+
+def _commands(wrong: click.UsageError) -> Iterable[str]:
+    asked = wrong.ctx.command if wrong.ctx else program
+    return (asked if isinstance(asked, click.Group) else program).commands
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -143,6 +143,22 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
 
+class Family(Command, click.Group):
+    """A command of several verbs, each a command of its own under a name of its own."""
+
+    def __init__(self, name: str, verbs: dict[str, click.Command], help: str) -> None:
+        click.Group.__init__(self, name, verbs, help=help, params=list(shared_options()))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order given."""
+        return list(self.commands)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs, then the options."""
+        self.format_commands(ctx, formatter)
+        Command.format_options(self, ctx, formatter)
+
+
 def command(body: Body) -> Command:
     """A command of its function's name, which gets the Invocation before its own options.
 

@@ -7,6 +7,7 @@ import click
 from runtime.cli.history import history
 from runtime.cli.invocation import Command, shared_options
 from runtime.cli.plan import plan
+from runtime.cli.quarantine import quarantine
 from runtime.cli.query import query
 from runtime.cli.run import run
 from runtime.cli.sample import sample
@@ -16,7 +17,7 @@ from runtime.cli.unlock import unlock
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query],
-    "Care": [unlock],
+    "Care": [quarantine, unlock],
 }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COUNTS = ("version", "inserted", "updated", "deleted", "rows")
 LOOK = 'query "select level, count(*) n from gold.users group by level"'
-LOOK_AT_QUARANTINE = 'query "select reasons, count(*) n from silver.quarantine group by all order by n desc"'
+LOOK_AT_QUARANTINE = "quarantine list"
 
 
 @command

@@ -1,0 +1,87 @@
+"""`quarantine`: what was rejected and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import click
+
+from runtime.cli.invocation import Family, Invocation, command
+from runtime.cli.output import emit, emit_lines, emit_rows
+from runtime.cli.texts import count
+from runtime.cli.values import visible
+
+REASON = ("reason", "records", "sources", "batches", "first", "last")
+RECORD = ("source", "file", "line", "batch_id", "reasons", "raw")
+LONGEST = 2_000  # characters of a record that a person is shown
+
+
+@command
+def list_(asked: Invocation) -> None:
+    """By reason: records, sources, batches, and when those were published.
+
+    A record that broke several rules counts under each of them.
+    """
+    found = asked.open().quarantine.reasons()
+    if asked.format == "table" and not found:
+        emit("The quarantine is empty.\n")
+    elif asked.format == "table":
+        emit_rows(REASON, [_reason(row) for row in found], "table")
+        asked.say(f"next: {asked.next_command('quarantine show ' + found[0]['reason'])}")
+    else:
+        emit_rows(REASON, [[row[c] for c in REASON] for row in found], asked.format)
+
+
+@command
+@click.argument("reason", nargs=-1)
+@click.option("--batch", type=int, metavar="N", help="Only what batch N rejected.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Records shown; 20 by default.")
+def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: int | None) -> None:
+    """Rejected records: file, line, all their reasons, and the record as delivered.
+
+    Only those with one of the REASONs, if any are given.
+    """
+    from runtime.quarantine import SHOWN
+
+    most = limit or SHOWN
+    found = asked.open().quarantine.records(*reason, batch=batch, limit=most + 1)
+    if asked.format == "table":
+        emit_lines(line for row in found[:most] for line in _record(row))
+    else:
+        emit_rows(RECORD, [[row[c] for c in RECORD] for row in found[:most]], asked.format)
+    if not found:
+        asked.say("No such record is in quarantine.")
+    elif len(found) > most:
+        asked.say(f"(the first {count(most, 'record')}; --limit shows more)")
+
+
+def _reason(row: dict[str, Any]) -> list[Any]:
+    shown = {
+        **row,
+        "sources": ", ".join(row["sources"]),
+        "batches": ranges(row["batches"]),
+        **{c: row[c] and f"{row[c]:%Y-%m-%d %H:%M}" for c in ("first", "last")},
+    }
+    return [shown[c] for c in REASON]
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`1-3, 7`: ascending numbers, neighbours put together."""
+    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def _record(row: dict[str, Any]) -> Iterator[str]:
+    yield visible(f"{row['file']}:{row['line']}  batch {row['batch_id']}  {', '.join(row['reasons'])}")
+    rest = len(row["raw"]) - LONGEST
+    cut = f" … and {rest:,} characters; --format json shows them all" if rest > 0 else ""
+    yield f"  {visible(row['raw'][:LONGEST])}{cut}"
+
+
+quarantine = Family(
+    "quarantine",
+    {"list": list_, "show": show},
+    help="What was rejected and why.",
+)
