@@ -21,6 +21,7 @@ from runtime.sources.listing import BadFile, Listed, list_source
 from runtime.sources.slicing import Slice, cut
 
 SOURCES = ("song_data", "log_data")
+SHARE_FILES, SHARE_BYTES = 64, 8 * 1024**2  # what one thread inspects at a time
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,8 @@ def _inspect(files: list[Listed], settings: Settings) -> tuple[list[tuple[Listed
         with ContentReader() as content:  # opens an archive once for all its members
             return [_inspected(f, content, settings) for f in some]
 
-    groups = [files[i : i + 64] for i in range(0, len(files), 64)]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        results = [r for group in pool.map(read, groups) for r in group]
+        results = [r for group in pool.map(read, _shares(files)) for r in group]
     pairs = list(zip(files, results, strict=True))
     return (
         [(f, r) for f, r in pairs if isinstance(r, Inspected)],
@@ -186,6 +186,20 @@ def _inspect(files: list[Listed], settings: Settings) -> tuple[list[tuple[Listed
             if isinstance(r, Unreadable)
         ],
     )
+
+
+def _shares(files: list[Listed]) -> Iterator[list[Listed]]:
+    """The files, in order, as shares for threads: a large file alone, small ones by the dozen."""
+    share: list[Listed] = []
+    size = 0
+    for file in files:
+        share.append(file)
+        size += file.size
+        if len(share) == SHARE_FILES or size >= SHARE_BYTES:
+            yield share
+            share, size = [], 0
+    if share:
+        yield share
 
 
 def _inspected(file: Listed, content: ContentReader, settings: Settings) -> Inspected | Unreadable:

@@ -30,6 +30,7 @@ SEQUENCE = (
 BEYOND_ASCII = r"[^\\x00-\\x7F]"
 ROUNDS = 8  # text damaged more often than this has grown to 256 times its length
 CONTROL = r"[\\x00-\\x1F\\x7F-\\x9F]"
+BEYOND_PRINTABLE = r"[^\\x20-\\x7E]"
 
 # Bounded, so that it is never infinite; \z, because Java's $ also matches before a final line end.
 NUMBER = r"^[+-]?[0-9]{1,99}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?\\z"
@@ -56,7 +57,10 @@ def parse(records: DataFrame, fields: tuple[str, ...]) -> DataFrame:
 
 
 def text(value: str) -> str:
-    """Mis-decoding repaired until stable, control characters removed, trimmed, '' to NULL."""
+    """Mis-decoding repaired until stable, control characters removed, trimmed, '' to NULL.
+
+    Printable ASCII needs none of it but the trim: one look tells, and most values are that.
+    """
     once = "decode(encode(s, 'ISO-8859-1'), 'UTF-8')"
     repaired = (
         f"case when {value} rlike '{MISREAD}' then aggregate(sequence(1, {ROUNDS}), {value}, (s, i) -> "
@@ -64,7 +68,8 @@ def text(value: str) -> str:
         f"then {once} else s end) "
         f"else {value} end"
     )
-    return f"nullif(trim(regexp_replace({repaired}, '{CONTROL}', '')), '')"
+    cleaned = f"regexp_replace({repaired}, '{CONTROL}', '')"
+    return f"nullif(trim(case when {value} rlike '{BEYOND_PRINTABLE}' then {cleaned} else {value} end), '')"
 
 
 def number(value: str) -> str:
