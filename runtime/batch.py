@@ -49,7 +49,10 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
         late=_late(known, batch),
         redelivered=_redelivered(known, {p.file.delivery for p in batch}),
     )
-    _walk(shared, bench, _new(shared.tables, known), batch, at)
+    new = _new(shared.tables, known)
+    for name in new & known.published:
+        shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, rows and all
+    _walk(shared, bench, new, batch, at)
     state = _state(shared, bench, known, kind="run", begun=begun)
     return replace(
         state,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from runtime.errors import Fenced
@@ -139,6 +139,15 @@ class Heads:
     def recreate(self, table: Table) -> None:
         """Empty a table and give it the declared schema, as one new version."""
         self._adopt(table.name, self.store.create(table))
+
+    def restore(self, name: str, version: int) -> None:
+        """Put a table back to what it held at a version, by one new version. Raises Fenced.
+
+        A table that is at that version has nothing to go back to.
+        """
+        if version != self._expected[name]:
+            self._tables[name].restore(version, commit_properties=CommitProperties(max_commit_retries=0))
+            self.wrote(name)
 
     def wrote(self, name: str, *, may_be_nothing: bool = False) -> Mapping[str, int]:
         """Row counts of the commit our engine just made. Raises Fenced if anyone else committed."""

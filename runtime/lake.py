@@ -19,11 +19,14 @@ from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
 from runtime.suggest import nearest
 from runtime.table import Table
+from runtime.upkeep.standing import Place
+from runtime.upkeep.states import state_of
 
 if TYPE_CHECKING:
     import pyarrow
 
     from runtime.engine import Engine
+    from runtime.upkeep.restore import Restoration
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Lakehouse:
         if batch is not None and as_of is not None:
             raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
         if batch is not None:
-            state = _state_of(known, batch)
+            state = state_of(known, batch)
         elif as_of is not None:
             state = _state_at(known, as_of)
         else:
@@ -129,14 +132,14 @@ class Lakehouse:
     def history(self, table: str | None = None) -> list[dict[str, Any]]:
         """All published states, oldest first; or one table's commits, each with its batch.
 
-        A state has batch_id, kind, at (ISO 8601, UTC), files, records, tables, seconds, engine and
-        code_version.
+        A state has batch_id, kind, base (the batch whose content it continues), at (ISO 8601, UTC),
+        files, records, tables, seconds, engine ('' where none was at work) and code_version.
         """
         known = self._known()
         states = sorted(known.batches.values(), key=lambda s: s.batch_id)
         if table is not None:
             return self._commits(table, states)
-        shown = ("batch_id", "kind", "at", "files", "records", "tables", "seconds", "engine")
+        shown = ("batch_id", "kind", "base", "at", "files", "records", "tables", "seconds", "engine")
         return [
             {**{name: getattr(s, name) for name in shown}, "code_version": s.code_version} for s in states
         ]
@@ -145,6 +148,28 @@ class Lakehouse:
     def quarantine(self) -> Quarantine:
         """The records that broke a rule: `.reasons()` and `.records(…)`."""
         return Quarantine(self)
+
+    def restore(
+        self,
+        batch: int,
+        *,
+        dry_run: bool = False,
+        allow_unavailable: bool = False,
+        since: int | None = None,
+        progress: Progress | None = None,
+    ) -> Restoration:
+        """Put all tables back to what they held at a batch, as one new state.
+
+        Files taken in later become new again. `dry_run` only looks; `since` goes back only if that
+        batch is still the last one. Raises UsageError, SchemaChanged, LeaseHeld, Fenced, and SourceError
+        when such files are no longer at their source, unless `allow_unavailable`.
+        """
+        from runtime.upkeep import restore
+
+        place = self._place(progress)
+        if dry_run:
+            return restore.prospect(place, batch)
+        return restore.restore(place, batch, allow_unavailable=allow_unavailable, since=since)
 
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done."""
@@ -182,6 +207,9 @@ class Lakehouse:
     def _ledger(self) -> Ledger:
         return Runner(self.settings, self.tables).ledger
 
+    def _place(self, progress: Progress | None = None) -> Place:
+        return Place(self.settings, self.tables, progress or Silent())
+
     def _known(self) -> Contents:
         known = self._ledger().contents()
         if known.last is None:
@@ -194,16 +222,6 @@ class Lakehouse:
     def _engine(self) -> Engine:
         chosen = self.settings
         return engine.start(chosen.engine, confs=chosen.spark, partitions=chosen.partitions)
-
-
-def _state_of(known: Contents, batch: int) -> State:
-    if batch in known.batches:
-        return known.batches[batch]
-    ids = sorted(known.batches)
-    raise UsageError(
-        f"There is no batch {batch}: the lake has batches {ids[0]} to {ids[-1]}. "
-        "`python lakehouse.py history` lists them."
-    )
 
 
 def _state_at(known: Contents, as_of: str | datetime) -> State:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -119,6 +119,11 @@ class Contents:
         return tuple(reversed(chain))
 
     @cached_property
+    def published(self) -> frozenset[str]:
+        """Every table that any state names, also those the last one no longer does."""
+        return frozenset(name for state in self.states for name in state.tables)
+
+    @cached_property
     def ingested(self) -> frozenset[int]:
         """Deliveries that are in the lake whole."""
         return frozenset(d for state in self.chain for d in state.deliveries)
@@ -128,6 +133,10 @@ class Contents:
         """Deliveries taken in up to (next byte, next line)."""
         found = {int(d): (p[0], p[1]) for s in self.chain for d, p in s.partial.items()}
         return {d: p for d, p in found.items() if d not in self.ingested}
+
+    def as_of(self, batch_id: int) -> Contents:
+        """The same facts, as if the state of that batch were the last one."""
+        return replace(self, states=(*self.states, self.batches[batch_id]))
 
     @property
     def next_delivery(self) -> int:

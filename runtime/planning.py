@@ -97,7 +97,7 @@ def find_work(
     bad = [file for listing in listings for file in listing.bad]
     by_path = _by_path(known)
     unknown = [f for f in files if _must_read(f, by_path, known, retry_bad=retry_bad)]
-    fresh, unreadable = _inspect([f for f in unknown if (f.uri, f.signature) not in seen], settings)
+    fresh, unreadable = inspect_files([f for f in unknown if (f.uri, f.signature) not in seen], settings)
     seen.update({(f.uri, f.signature): i for f, i in fresh})
     inspected = [(f, seen[f.uri, f.signature]) for f in unknown if (f.uri, f.signature) in seen]
     numbering = iter(range(known.next_delivery, known.next_delivery + len(unknown)))
@@ -168,7 +168,9 @@ def _remembered(bad: BadFile, known: Contents) -> bool:
     return known.bad.get((bad.source, bad.path), ("",))[0] == bad.signature
 
 
-def _inspect(files: list[Listed], settings: Settings) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
+def inspect_files(
+    files: list[Listed], settings: Settings
+) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
     """Read files whole, several at a time; those that cannot be read are told apart."""
 
     def read(some: list[Listed]) -> list[Inspected | Unreadable]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from runtime import batch as batches
@@ -16,6 +16,7 @@ from runtime.lease import Owner, claim
 from runtime.ledger import Contents, Ledger, State, state_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
+from runtime.rollback import rolled_back
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
 from runtime.table import Table
@@ -172,30 +173,7 @@ class Runner:
             self.store.clear_scratch()
 
     def _rolled_back(self, owner: Owner) -> Heads:
-        """Every table at its published content; what a killed run left is undone."""
-        self.store.clear_scratch()
-        last = self.ledger.contents().last
-        moved = {}
-        for name in self.tables:
-            table = self.store.open(name)
-            published = last.tables[name]["version"] if last and name in last.tables else None
-            if table is None and published is not None:
-                raise LakehouseError(
-                    f"{self.store.uri(name)}: the table is gone, though batch "
-                    f"{last.batch_id if last else 0} published it. Put its folder back from a backup."
-                )
-            if table is None or table.version() == published:
-                continue
-            if published is None:
-                self.store.drop(name)
-            else:
-                table.restore(published)
-                moved[name] = table.version()
-            self.progress.note(f"rolled back {name}: a run was cut off before it published")
-        if moved and last is not None:
-            tables = {n: {**t, "version": moved.get(n, t["version"])} for n, t in last.tables.items()}
-            owner.commit([state_row(replace(last, tables=tables))])
-        return Heads(self.store, self.tables.values())
+        return rolled_back(self.store, self.tables, owner, self.progress)
 
     def _find(self, known: Contents, retry_bad: bool) -> Work:
         return find_work(self.settings, known, retry_bad=retry_bad, seen=self._seen)

@@ -58,7 +58,7 @@ def _commit(commit: dict[str, Any]) -> list[Any]:
 def _state(state: dict[str, Any]) -> tuple[str, ...]:
     records = [f"{state['records'].get(name, 0):,}" for name in RECORDS]
     files = f"{sum(state['files'].values()):,}"
-    changed = _changed(state["tables"])
+    changed = f"back to batch {state['base']}" if state["kind"] == "restore" else _changed(state["tables"])
     took = f"{state['seconds']:.1f}"
     at = when(state["at"])
     return str(state["batch_id"]), state["kind"], at, files, *records, changed, took, state["engine"]

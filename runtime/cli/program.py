@@ -9,6 +9,7 @@ from runtime.cli.invocation import Command, shared_options
 from runtime.cli.plan import plan
 from runtime.cli.quarantine import quarantine
 from runtime.cli.query import query
+from runtime.cli.restore import restore
 from runtime.cli.run import run
 from runtime.cli.sample import sample
 from runtime.cli.status import status
@@ -17,7 +18,7 @@ from runtime.cli.unlock import unlock
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query],
-    "Care": [quarantine, unlock],
+    "Care": [quarantine, restore, unlock],
 }
 
 

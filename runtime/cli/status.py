@@ -49,7 +49,7 @@ def _describe(lake: str, quarantine: dict[str, int], upkeep: dict[str, Any]) -> 
 def _facts(lake: str, quarantine: dict[str, int], upkeep: dict[str, Any]) -> Iterator[tuple[str, str]]:
     last, lease = upkeep["last"], upkeep["lease"]
     yield "lake", lake
-    took = f"{last.seconds:.1f} s on {last.engine}"
+    took = f"{last.seconds:.1f} s{f' on {last.engine}' if last.engine else ''}"
     yield "last batch", f"{last.batch_id} ({last.kind}), {when(last.at)} UTC, {took}"
     yield "quarantine", "see below" if quarantine else "empty"
     yield "bad files", f"{len(upkeep['bad_files'])}, see below" if upkeep["bad_files"] else "none"

@@ -1,0 +1,88 @@
+"""`restore`: all tables back to what they held at a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.confirming import DECLINED, confirmed
+from runtime.cli.display import display
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit, emit_json, emit_rows
+from runtime.cli.texts import count
+
+if TYPE_CHECKING:
+    from runtime.upkeep.restore import Restoration
+
+ROWS = ("table", "rows now", "rows then")
+
+
+@command
+@click.option("--batch", type=int, required=True, metavar="N", help="The batch to go back to.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would happen.")
+@click.option("--allow-unavailable", is_flag=True, help="Also if sources are no longer there.")
+def restore(asked: Invocation, batch: int, yes: bool, dry_run: bool, allow_unavailable: bool) -> int:
+    """Put all tables back to what they held at a batch.
+
+    Nothing is lost: it is a new state, and older ones stay readable. Files taken in later become new
+    again; the next run takes them in. Exits 2 when some are no longer at their source.
+    """
+    lake = asked.open()
+    found = lake.restore(batch, dry_run=True)
+    refused = bool(found.unavailable) and not allow_unavailable
+    if not dry_run and not refused and not found.is_empty:
+        if asked.format == "table":
+            _describe(found)
+        if not confirmed(f"Put the lake back to batch {batch}?", yes=yes):
+            return DECLINED
+    if not dry_run:
+        with display(asked, lake.tables) as progress:
+            found = lake.restore(
+                batch, allow_unavailable=allow_unavailable, since=found.since, progress=progress
+            )
+    _show(asked, found, dry_run=dry_run)
+    return 0
+
+
+def _show(asked: Invocation, found: Restoration, *, dry_run: bool) -> None:
+    if asked.format == "json":
+        emit_json(_as_json(found))
+    elif asked.format == "csv":
+        emit_rows(("table", "rows_before", "rows_after"), [(n, *r) for n, r in found.rows.items()], "csv")
+    elif dry_run and not found.is_empty:
+        _describe(found)
+    if found.is_empty:
+        asked.say(f"The lake is at batch {found.batch_id} already: nothing to do.")
+    if found.state is not None:
+        asked.say(f"batch {found.state.batch_id}: the lake is back at batch {found.batch_id}")
+        asked.say(f"next: {asked.next_command('plan')}")
+
+
+def _describe(found: Restoration) -> None:
+    """The tables whose number of rows changes, then the files that become new."""
+    rows = [(n, _number(now), _number(then)) for n, (now, then) in found.rows.items()]
+    emit_rows(ROWS, rows, "table", right=ROWS[1:])
+    emit("\n")
+    again = count(len(found.new_again), "file")
+    emit(f"{again} taken in after batch {found.batch_id} would be new again.\n")
+    missing = dict(found.unavailable)
+    if found.new_again:
+        files = [(d.uri, missing.get(d, "is there")) for d in found.new_again]
+        emit_rows(("file", "at its source"), files, "table")
+
+
+def _number(rows: int | None) -> str | None:
+    return None if rows is None else f"{rows:,}"
+
+
+def _as_json(found: Restoration) -> dict[str, Any]:
+    return {
+        "batch_id": None if found.state is None else found.state.batch_id,
+        "restored": found.batch_id,
+        "since": found.since,
+        "tables": {n: {"rows_before": a, "rows_after": b} for n, (a, b) in found.rows.items()},
+        "new_again": [{"path": d.uri, "source": d.source, "delivery": d.delivery} for d in found.new_again],
+        "unavailable": [{"path": d.uri, "source": d.source, "why": why} for d, why in found.unavailable],
+    }

@@ -1,0 +1,78 @@
+"""What every command of upkeep stands on: the lease, and the tables as last published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from runtime.delta import Heads, Store
+from runtime.errors import UsageError
+from runtime.lease import Owner, claim
+from runtime.ledger import Contents, Ledger, State, state_row
+from runtime.progress import Progress
+from runtime.rollback import rolled_back
+from runtime.settings import Settings
+from runtime.table import Table
+
+
+@dataclass(frozen=True)
+class Place:
+    """One lake: its settings, its tables, and who is told what is done to it."""
+
+    settings: Settings
+    tables: Mapping[str, Table]
+    progress: Progress
+
+    @property
+    def store(self) -> Store:
+        """Where its tables are."""
+        return Store(self.settings.lake)
+
+    def ledger(self) -> Ledger:
+        """A new handle on its ledger."""
+        return Ledger(self.store.uri("_ledger"))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The lake under our lease, with nothing of a killed run left in it."""
+
+    owner: Owner
+    known: Contents
+    heads: Heads
+
+    @property
+    def last(self) -> State:
+        """The state we continue."""
+        return last_of(self.known)
+
+    def publish(self, state: State) -> None:
+        """Make a state visible, unless someone else wrote to a table. Raises Fenced."""
+        self.heads.check()
+        self.owner.commit([state_row(state)])
+
+
+@contextmanager
+def standing(place: Place, command: str, also: State | None = None) -> Iterator[Standing]:
+    """The lease and the published tables, and those of the state `also`, while the block runs.
+
+    Raises LeaseHeld, and UsageError for a lake without a batch.
+    """
+    ledger = place.ledger()
+    last_of(ledger.contents())  # before a claim makes a ledger where there is no lake
+    with claim(ledger, command, place.settings.lease_seconds) as owner:
+        published = {*last_of(ledger.contents()).tables, *(also.tables if also else ())}
+        tables = {name: table for name, table in place.tables.items() if name in published}
+        heads = rolled_back(place.store, tables, owner, place.progress)
+        yield Standing(owner, ledger.contents(), heads)
+
+
+def last_of(known: Contents) -> State:
+    """The last published state. Raises UsageError when there is none."""
+    if known.last is None:
+        raise UsageError(
+            "The lake holds no published batch yet, so there is nothing to look after. Fill it with: "
+            "python lakehouse.py run"
+        )
+    return known.last

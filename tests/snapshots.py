@@ -1,0 +1,21 @@
+"""Whole tables as of a batch, read on DuckDB, in an order of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gold
+from lakehouse import Lakehouse
+
+Rows = list[tuple[Any, ...]]
+
+
+def contents(lake: Lakehouse, batch: int | None = None) -> dict[str, Rows]:
+    """Every table's rows as of a batch (the last one by default), without the columns that begin with `_`."""
+    snapshot = lake.at(batch=batch)
+    return {name: _rows(snapshot.table(name).arrow(), name) for name in snapshot.versions}
+
+
+def _rows(table: Any, name: str) -> Rows:
+    columns = [c for c in gold.TABLES[name].content if not c.startswith("_")]
+    return sorted((tuple(row.values()) for row in table.select(columns).to_pylist()), key=repr)

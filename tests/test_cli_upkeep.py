@@ -1,0 +1,71 @@
+"""The commands of upkeep: what they ask, print and end with."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.cli import main
+from tests.deliveries import Deliveries
+from tests.test_restore import two_batches
+
+pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
+OpenLake = Callable[..., Lakehouse]
+Capture = pytest.CaptureFixture[str]
+
+
+class Terminal(io.StringIO):
+    """Someone who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def options(open_lake: OpenLake, deliveries: Deliveries) -> list[str]:
+    """The flags that name a lake of two batches."""
+    lake = open_lake("lake", deliveries)
+    two_batches(lake, deliveries)
+    sources = [f"--song-data={deliveries.song_data}", f"--log-data={deliveries.log_data}"]
+    return [f"--lake={lake.settings.lake}", *sources]
+
+
+def printed(capsys: Capture, arguments: list[str]) -> Any:
+    """The JSON that a command that succeeds prints."""
+    capsys.readouterr()
+    assert main([*arguments, "--format=json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_restore_asks_on_a_terminal_and_needs_yes_without_one(
+    options: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["restore", "--batch=1", *options]) == 2
+    assert "agree with --yes" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", Terminal("no\n"))
+    assert main(["restore", "--batch=1", *options]) == 1
+    shown = capsys.readouterr()
+    assert "gold.songplays            2          1" in shown.out
+    assert "Nothing was changed." in shown.err
+    assert printed(capsys, ["status", *options])["batch_id"] == 2
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert main(["restore", "--batch=1", *options]) == 0
+    assert printed(capsys, ["status", *options])["batch_id"] == 3
+
+
+def test_restore_tells_what_it_would_do_and_what_it_did(options: list[str], capsys: Capture) -> None:
+    would = printed(capsys, ["restore", "--batch=1", "--dry-run", *options])
+    did = printed(capsys, ["restore", "--batch=1", "--yes", *options])
+    assert (would["batch_id"], did["batch_id"]) == (None, 3)
+    assert {**would, "batch_id": 3} == did
+    assert did["tables"]["gold.users"] == {"rows_before": 2, "rows_after": 1}
+    assert [(f["source"], f["path"].rpartition("/")[2]) for f in did["new_again"]] == [("log_data", "2.json")]
+    assert main(["history", *options]) == 0
+    assert "back to batch 1" in capsys.readouterr().out
+    assert main(["restore", "--batch=3", *options]) == 0
+    assert "nothing to do" in capsys.readouterr().err
