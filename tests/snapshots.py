@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import gold
@@ -10,10 +11,12 @@ from lakehouse import Lakehouse
 Rows = list[tuple[Any, ...]]
 
 
-def contents(lake: Lakehouse, batch: int | None = None) -> dict[str, Rows]:
-    """Every table's rows as of a batch (the last one by default), without the columns that begin with `_`."""
+def contents(
+    lake: Lakehouse, batch: int | None = None, tables: Iterable[str] | None = None
+) -> dict[str, Rows]:
+    """The tables' rows as of a batch (the last one by default), without the columns that begin with `_`."""
     snapshot = lake.at(batch=batch)
-    return {name: _rows(snapshot.table(name).arrow(), name) for name in snapshot.versions}
+    return {name: _rows(snapshot.table(name).arrow(), name) for name in tables or snapshot.versions}
 
 
 def _rows(table: Any, name: str) -> Rows:

@@ -16,8 +16,8 @@ from lakehouse import Lakehouse
 from runtime.errors import SchemaChanged, SourceError, UsageError
 from runtime.table import Table
 from tests.deliveries import Deliveries, event, play, song
+from tests.random_records import any_log, deliver
 from tests.snapshots import contents
-from tests.test_any_cut import any_log, deliver
 
 pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
 OpenLake = Callable[..., Lakehouse]
