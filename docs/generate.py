@@ -22,6 +22,7 @@ from runtime.steps.silver import READABLE
 from runtime.table import Collect, Deliver, Input, Merge, Table, Upsert
 from silver import events, songs
 from silver.cleaning import absent, integer
+from tests.changing_files import CHANGES
 from tests.dirty_files import FILES, MAX_UNPACKED, BadFile
 from tests.dirty_records import LOGS, SONGS, Dirt
 
@@ -196,6 +197,11 @@ def dirt() -> str:
     )
 
 
+def changes() -> str:
+    """Every way of changing a file that the tests try, with its outcome."""
+    return markdown_table(("the file is", "the next run"), ((c.what, c.outcome) for c in CHANGES))
+
+
 def outcome(case: Dirt) -> str:
     """What becomes of the records: kept, or in quarantine with these reasons."""
     reasons = " and ".join(", ".join(f"`{r}`" for r in reasons) for reasons in dict.fromkeys(case.rejected))
@@ -232,6 +238,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "help": help_texts,
     "rules": rules,
     "dirt": dirt,
+    "changes": changes,
     "users-module": users_module,
 }
 
