@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import TableNotFoundError
@@ -30,9 +32,10 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Store:
-    """Where the tables of one lake are."""
+    """Where the tables of one lake are, and the scratch space of the owner with that claim."""
 
     root: str
+    claim: int = 0
 
     def uri(self, name: str) -> str:
         """The location of `layer.table`."""
@@ -54,18 +57,22 @@ class Store:
             configuration=PROPERTIES,
         )
 
-    def drop(self, name: str) -> None:
-        """Remove a table that was never published."""
-        shutil.rmtree(self.uri(name), ignore_errors=True)
-
     @property
     def scratch(self) -> str:
-        """Where a batch keeps what it works on; emptied before and after."""
-        return f"{self.root}/_scratch"
+        """Where a batch keeps what it works on; emptied before and after.
+
+        Each owner has its own: one that lost the lease while it slept works on until it learns of it.
+        """
+        return f"{self.root}/_scratch/{self.claim}"
 
     def clear_scratch(self) -> None:
-        """Remove everything in `scratch`."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        """Empty the scratch space of this owner and of those before it, never of one that came after."""
+        spaces = Path(self.root, "_scratch")
+        for space in spaces.glob("*"):
+            if not space.name.isdecimal() or int(space.name) <= self.claim:
+                shutil.rmtree(space, ignore_errors=True)
+        with suppress(OSError):  # not empty, or not there
+            spaces.rmdir()
 
 
 def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
@@ -105,6 +112,11 @@ def file_list(table: DeltaTable) -> dict[str, list[Any]]:
     """The live files with their statistics, as columns; `partition.x` for each partition column."""
     actions = table.get_add_actions(flatten=True)
     return {name: list(actions.column(name).to_pylist()) for name in _wanted(actions.schema.names)}
+
+
+def file_uris(table: DeltaTable) -> list[str]:
+    """The live files; delta-rs writes local paths as in a URL, and nobody else reads them so."""
+    return [uri if "://" in uri else unquote(uri) for uri in table.file_uris()]
 
 
 def _wanted(names: Iterable[str]) -> list[str]:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine
-from runtime.errors import LeaseHeld, UsageError
-from runtime.lease import is_held
+from runtime.errors import UsageError
+from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
 from runtime.planning import find_work
 from runtime.progress import Progress, Silent
@@ -85,10 +85,11 @@ class Lakehouse:
         """What the next run would do, and why. Starts nothing.
 
         Keys: `files` (path, source, bytes, reason), `bad_files`, `new_tables`, `changed_schemas`,
-        `changed_rules`.
+        `changed_rules`, `unpublished` (tables that a run cut off has written to).
         """
         check_sources(self.settings)
-        known = self._ledger().contents()
+        runner = Runner(self.settings, self.tables)
+        known = runner.ledger.contents()
         work = find_work(self.settings, known)
         stored = set(known.last.tables) if known.last else set(self.tables)
         return {
@@ -105,6 +106,7 @@ class Lakehouse:
             "new_tables": sorted(set(self.tables) - stored),
             "changed_schemas": changed_shapes(self.tables, known),
             "changed_rules": list(changed_rules(self.tables, known)),
+            "unpublished": runner.unpublished(known),
         }
 
     def status(self) -> dict[str, Any]:
@@ -172,18 +174,19 @@ class Lakehouse:
         return restore.restore(place, batch, allow_unavailable=allow_unavailable, since=since)
 
     def unlock(self, *, force: bool = False) -> str:
-        """Release a dead run's lease; a live one only with `force`. Says what was done."""
+        """Release a dead run's lease; a live one only with `force`. Says what was done.
+
+        Raises UsageError where there is no lake, LeaseHeld.
+        """
         ledger = self._ledger()
-        lease = ledger.lease()
-        if lease is None or lease["released"]:
-            return "The lease is free."
-        if is_held(lease) and not force:
-            raise LeaseHeld(
-                f"The lease is held by process {lease['pid']} on {lease['host']}, which is alive. "
-                "Wait for it or stop it; `unlock --force` takes the lease from it, and it will then "
-                "publish nothing more."
+        if ledger.version < 0:
+            raise UsageError(
+                f"{self.settings.lake} holds no lake, so there is no lease to release. "
+                "Name another folder with --lake."
             )
-        ledger.commit([], {**lease, "released": True})
+        lease = take_away(ledger, force=force)
+        if lease is None:
+            return "The lease is free."
         return f"Released the lease of process {lease['pid']} on {lease['host']}."
 
     def _commits(self, table: str, states: list[State]) -> list[dict[str, Any]]:

@@ -20,12 +20,15 @@ from typing import Any, Self
 from runtime.errors import Fenced, LeaseHeld
 from runtime.ledger import Ledger, now
 
+RACES = 20  # how often a forced release is tried against a holder that is busy committing
+
 
 class Owner:
     """The right to write to a lake, for as long as nobody else commits to its ledger."""
 
     def __init__(self, ledger: Ledger, command: str, seconds: float) -> None:
         self.ledger = ledger
+        self.claim = 0  # the ledger's version that made us the owner: later owners have higher ones
         self._identity = {**_process(), "id": uuid.uuid4().hex, "command": command}
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -47,6 +50,7 @@ class Owner:
         except Fenced:
             self.ledger.refresh()
             raise held(self.ledger) from None
+        self.claim = self.ledger.version
         self._beat.start()
         return self
 
@@ -99,6 +103,30 @@ def is_held(lease: Mapping[str, Any] | None) -> bool:
     if lease["boot"] == _boot():
         return _started(lease["pid"]) == lease["started"] and _fresh(lease)
     return _fresh(lease)
+
+
+def take_away(ledger: Ledger, *, force: bool) -> Mapping[str, Any] | None:
+    """Release a dead holder's lease, or with `force` a live one's. Gives that lease, None if it is free.
+
+    Raises LeaseHeld for a live holder without `force`.
+    """
+    for _ in range(RACES):
+        ledger.refresh()
+        lease = ledger.lease()
+        if lease is None or lease["released"]:
+            return None
+        if is_held(lease) and not force:
+            raise LeaseHeld(
+                f"{ledger.uri}: the lease is held by process {lease['pid']} on {lease['host']}, which is "
+                "alive. Wait for it or stop it; `unlock --force` takes the lease from it, and it will "
+                "then publish nothing more."
+            )
+        with suppress(Fenced):  # its heartbeat came in between
+            ledger.commit([], {**lease, "released": True})
+            return lease
+    raise LeaseHeld(
+        f"{ledger.uri}: the holder of the lease commits faster than it can be stopped: try again."
+    )
 
 
 def held(ledger: Ledger) -> LeaseHeld:

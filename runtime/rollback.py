@@ -14,23 +14,38 @@ from runtime.table import Table
 
 
 def rolled_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress: Progress) -> Heads:
-    """Every table at its published content. Raises LakehouseError when a published table is gone.
+    """Every table at its published content, and scratch space of this owner.
+
+    Raises LakehouseError when a published table is gone.
+    """
+    roll_back(store, tables, owner, progress)
+    return Heads(replace(store, claim=owner.claim), tables.values())
+
+
+def roll_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress: Progress) -> None:
+    """Undo what a killed writer left, by new versions: nothing that a later owner could need is deleted.
 
     A table put back has a new version, so the last state is published anew with it.
     """
-    store.clear_scratch()
+    replace(store, claim=owner.claim).clear_scratch()
     known = owner.ledger.contents()
-    moved = {n: v for n in tables if (v := _put_back(store, known, n, progress)) is not None}
+    moved = {n: v for n in tables if (v := _put_back(store, known, tables[n], progress)) is not None}
     if moved and known.last is not None:
         entries = {n: {**t, "version": moved.get(n, t["version"])} for n, t in known.last.tables.items()}
         owner.commit([state_row(replace(known.last, tables=entries))])
-    return Heads(store, tables.values())
 
 
-def _put_back(store: Store, known: Contents, name: str, progress: Progress) -> int | None:
-    """The version a table has now if it had to be put back."""
-    table = store.open(name)
-    published = _published(known.last, name)
+def unpublished(store: Store, tables: Mapping[str, Table], last: State | None) -> list[str]:
+    """Tables of the last state that were written to since."""
+    published = {name: _published(last, name) for name in tables}
+    heads = {name: store.open(name) for name in tables if published[name] is not None}
+    return [name for name, head in heads.items() if head and head.version() != published[name]]
+
+
+def _put_back(store: Store, known: Contents, declared: Table, progress: Progress) -> int | None:
+    """The version a table has now if it had to be put back. One never published is emptied."""
+    name = declared.name
+    table, published = store.open(name), _published(known.last, name)
     if table is None and published is not None:
         raise LakehouseError(
             f"{store.uri(name)}: the table is gone, though batch "
@@ -43,7 +58,7 @@ def _put_back(store: Store, known: Contents, name: str, progress: Progress) -> i
     elif name in known.published:
         return None  # a restore took it out of the lake; older batches still read it
     else:
-        store.drop(name)
+        store.create(declared)
     progress.note(f"rolled back {name}: a run was cut off before it published")
     return None if published is None else table.version()
 

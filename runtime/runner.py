@@ -12,11 +12,11 @@ from runtime import engine, fingerprints
 from runtime.batch import Lakeside
 from runtime.delta import Heads, Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
-from runtime.lease import Owner, claim
+from runtime.lease import Owner, claim, is_held
 from runtime.ledger import Contents, Ledger, State, state_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
-from runtime.rollback import rolled_back
+from runtime.rollback import roll_back, rolled_back, unpublished
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
 from runtime.table import Table
@@ -73,7 +73,8 @@ class Runner:
             return self._full_refresh()
         known = self.ledger.contents()
         self._require_same_shape(known)
-        if self._find(known, retry_bad).is_empty and not self._new_tables(known):
+        work = self._find(known, retry_bad)
+        if work.is_empty and not self._new_tables(known) and not self.unpublished(known):
             return Report()
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
             return self._take_in(owner, retry_bad=retry_bad, fail_fast=fail_fast)
@@ -88,12 +89,13 @@ class Runner:
                 f"{bad.uri}: {bad.error} Nothing was taken in, because of --fail-fast. Mend or remove "
                 "the file, or run without --fail-fast to take the others."
             )
-        if work.is_empty and not self._new_tables(known):
-            return report
-        owner.commit(work.rows())
+        if not work.is_empty:
+            owner.commit(work.rows())
         if work.files or self._new_tables(known):
             with self._at_work(owner) as shared:
                 self._batches(owner, shared, work, report)
+        else:
+            roll_back(self.store, self.tables, owner, self.progress)
         return report
 
     def _batches(self, owner: Owner, shared: Lakeside, work: Work, report: Report) -> None:
@@ -110,7 +112,7 @@ class Runner:
         known = self.ledger.contents()
         if not batch and not self._new_tables(known):
             return None
-        self.store.clear_scratch()
+        shared.heads.store.clear_scratch()
         state = self._unless_changed(shared, known, batch)
         if state is None:
             shared.heads = self._rolled_back(owner)
@@ -134,7 +136,7 @@ class Runner:
     def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
         shared.heads.check()
         owner.commit([state_row(state)])
-        self.store.clear_scratch()
+        shared.heads.store.clear_scratch()
         self.progress.published(state)
 
     def _without_changed(self, batch: Batch, report: Report) -> Batch:
@@ -170,7 +172,11 @@ class Runner:
         try:
             yield Lakeside(self.tables, heads, running, self.progress)
         finally:
-            self.store.clear_scratch()
+            heads.store.clear_scratch()
+
+    def unpublished(self, known: Contents) -> list[str]:
+        """Tables that a run cut off has written to; none while someone is at work."""
+        return [] if is_held(self.ledger.lease()) else unpublished(self.store, self.tables, known.last)
 
     def _rolled_back(self, owner: Owner) -> Heads:
         return rolled_back(self.store, self.tables, owner, self.progress)

@@ -469,7 +469,7 @@ def test_a_plan_groups_files_by_reason_and_lists_them_as_data(
     found = here("plan", "--check", "--format", "json", *options)
     assert found.code == 1
     assert list(found.json()) == [
-        "files", "bad_files", "new_tables", "changed_schemas", "changed_rules",
+        "files", "bad_files", "new_tables", "changed_schemas", "changed_rules", "unpublished",
     ]  # fmt: skip
     lines = here("plan", "--format", "csv", *options).out.splitlines()
     assert lines[0] == "path,source,bytes,reason"

@@ -13,7 +13,7 @@ from runtime.cli.output import emit, emit_json, emit_rows
 from runtime.cli.texts import size_text
 
 COLUMNS = ("path", "source", "bytes", "reason")
-WORK = ("files", "bad_files", "new_tables", "changed_schemas")
+WORK = ("files", "bad_files", "new_tables", "changed_schemas", "unpublished")
 
 
 @command
@@ -55,6 +55,8 @@ def _sentences(found: dict[str, Any]) -> Iterator[str]:
     if found["changed_rules"]:
         names = ", ".join(found["changed_rules"])
         yield f"Rules changed: {names}. Old rows stay as they are until: run --full-refresh"
+    if found["unpublished"]:
+        yield f"Written to, but not published, to be rolled back: {', '.join(found['unpublished'])}."
     if not any(found[kind] for kind in WORK):
         yield "Nothing to do."
 
