@@ -16,6 +16,8 @@ CODE_FOLDERS = (
 # Two letters at least, so that no drive letter is a scheme; one slash, as Hadoop writes file:/a.
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/.*)", re.DOTALL)
 _BUCKET_AND_KEY = re.compile(r"//([A-Za-z0-9][A-Za-z0-9._-]*)(/.*)?", re.DOTALL)
+# Taken for parts of a URL or of a pattern: an error, or another folder is opened.
+_MISREAD = set("%#?*[]|\\")
 _FILE_PATH = re.compile(r"(?://(?:localhost)?)?(/[^/].*|/)", re.DOTALL)
 
 
@@ -61,6 +63,8 @@ def misplaced(lake: str, sources: Mapping[str, str | None], root: Path) -> Itera
 
 
 def _misplaced_locally(lake: str, root: Path) -> Iterator[str]:
+    if misread := sorted(set(lake) & _MISREAD):
+        yield f"lake {lake} has {' '.join(misread)} in its path, which Delta's libraries misread: rename it"
     if Path(lake).is_file():
         yield f"lake {lake} is a file: expected a folder"
     if Path(lake).resolve() == root.resolve():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runtime.delta import Store, file_list, open_table
+from runtime.delta import Store, file_list, file_uris, open_table
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
 from runtime.query import closed_connection, run_on_duckdb, text_literal
@@ -132,7 +132,7 @@ class Snapshot:
         if not files:
             empty = ", ".join(f"cast(null as {c.duckdb_type}) as {_quoted(c.name)}" for c in table.columns)
             return f"select {empty} where false"
-        paths = ", ".join(text_literal(uri) for uri in opened.file_uris())
+        paths = ", ".join(text_literal(uri) for uri in file_uris(opened))
         hive = str(bool(table.partition_by)).lower()
         return f"select {columns} from read_parquet([{paths}], hive_partitioning = {hive})"
 

@@ -320,6 +320,21 @@ def _cut_off(*_: object) -> None:
 
 
 @pytest.mark.long_on_spark
+def test_a_lake_lies_in_any_folder(open_lake: OpenLake, engine: Engine, deliveries: Deliveries) -> None:
+    deliveries.logs("1.json", [play()])
+    lake = open_lake("my lake, {né} 'in' ~`日本`", deliveries)
+    for level in ("free", "paid"):
+        deliveries.logs("2.json", [play("2018-11-03 10:00:00", sessionId=2, level=level)])
+        lake.run()
+    assert rows(lake, "select level from gold.users") == [{"level": "paid"}]
+    assert [r["level"] for r in lake.at(batch=1).table("gold.users").spark().toArrow().to_pylist()] == [
+        "free"
+    ]
+    here = Path(lake.settings.lake)
+    assert {path.name for path in here.parent.iterdir()} == {here.name, "sources"}
+
+
+@pytest.mark.long_on_spark
 def test_a_snapshot_reads_every_table_as_of_one_batch(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:

@@ -285,6 +285,11 @@ def test_a_lake_that_is_the_repository_or_a_file_is_refused(repository: Path, re
     assert "is a file" in refusal(flags={"lake": str(repository / "README.md")})
 
 
+@pytest.mark.parametrize("character", "%#?*[]|\\")
+def test_a_lake_whose_path_would_be_misread_is_refused(character: str, refusal: Refusal) -> None:
+    assert f"has {character} in its path" in refusal(flags={"lake": f"/srv/a{character}b/lake"})
+
+
 def test_a_lake_reached_through_a_symbolic_link_is_where_the_link_leads(
     repository: Path, refusal: Refusal, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
-from runtime.delta import file_list
+from runtime.delta import file_list, file_uris
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -78,7 +78,7 @@ def read_pinned(spark: SparkSession, uri: str, version: int, partitions: int) ->
     values = [c for c in files if c.startswith("partition.")]
     listed = [
         {"path": path, "values": {c.partition(".")[2]: str(files[c][i]) for c in values}}
-        for i, path in enumerate(table.file_uris())
+        for i, path in enumerate(file_uris(table))
     ]
     ddl = ", ".join(f"{f.name} {f.dataType.simpleString()}" for f in from_arrow_schema(arrow).fields)
     spark.dataSource.register(PinnedSource)

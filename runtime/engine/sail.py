@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 
 from runtime.engine import SESSION
+from runtime.engine.paths import plain
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,7 +55,7 @@ class Sail:
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""
         if version is None or DeltaTable(uri).version() == version:
-            return self.spark.read.format("delta").load(uri)
+            return self.spark.read.format("delta").load(plain(uri))
         from runtime.engine.pinned import read_pinned
 
         return read_pinned(self.spark, uri, version, self.partitions)
@@ -62,5 +63,5 @@ class Sail:
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
         """Written to scratch space as a Delta table: Sail's cache does nothing yet, and it writes no
         Parquet at all for no rows."""
-        rows.write.format("delta").mode("overwrite").save(uri)
-        return self.spark.read.format("delta").load(uri)
+        rows.write.format("delta").mode("overwrite").save(plain(uri))
+        return self.spark.read.format("delta").load(plain(uri))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from runtime.engine import SESSION
 from runtime.engine.jars import with_delta
+from runtime.engine.paths import plain
 from runtime.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Spark:
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table as of a version."""
         reader = self.spark.read.format("delta")
-        return (reader if version is None else reader.option("versionAsOf", version)).load(uri)
+        return (reader if version is None else reader.option("versionAsOf", version)).load(plain(uri))
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
         """Written to scratch space as Parquet.
@@ -51,8 +52,8 @@ class Spark:
         Not cached: when a Delta table changes, Spark computes cached rows that read it again, and a
         change set must go on saying what was there before.
         """
-        rows.write.parquet(uri)
-        return self.spark.read.schema(rows.schema).parquet(uri)
+        rows.write.parquet(plain(uri))
+        return self.spark.read.schema(rows.schema).parquet(plain(uri))
 
 
 def java_version() -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.delta import Heads, Store
 from runtime.engine import Engine
+from runtime.engine.paths import plain
 from runtime.table import Table
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Workbench:
     def append(self, table: Table, rows: DataFrame) -> Mapping[str, int]:
         """Append rows, which may turn out to be none. Gives the counts of the commit."""
         declared = rows.selectExpr(*(f"cast({c.name} as {c.type}) as {c.name}" for c in table.columns))
-        self._spread(declared).write.format("delta").mode("append").save(self.store.uri(table.name))
+        path = plain(self.store.uri(table.name))
+        self._spread(declared).write.format("delta").mode("append").save(path)
         return self.heads.wrote(table.name, may_be_nothing=True)
 
     def _spread(self, rows: DataFrame) -> DataFrame:
@@ -103,7 +105,7 @@ class Workbench:
         on = " and ".join([*(f"t.{k} = s.{k}" for k in key), *_literals(bounds, "t.")])
         sets = ", ".join(f"{c} = s.{c}" for c in columns if c not in key)
         self.engine.spark.sql(
-            f"merge into delta.`{self.store.uri(table.name)}` t using changes s on {on} "
+            f"merge into delta.`{plain(self.store.uri(table.name))}` t using changes s on {on} "
             f"when matched and s.{CHANGE} = 'delete' then delete "
             f"when matched and s.{CHANGE} = 'update' {newer} then update set {sets} "
             f"when not matched and s.{CHANGE} = 'insert' then insert ({', '.join(columns)}) "
