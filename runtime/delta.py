@@ -18,6 +18,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from runtime.errors import Fenced
+from runtime.s3.access import AWS, Access
 from runtime.schema import delta_schema
 from runtime.table import Table
 
@@ -32,9 +33,11 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Store:
-    """Where the tables of one lake are, and the scratch space of the owner with that claim."""
+    """Where the tables of one lake are, how a bucket is reached when they are in one, and the scratch
+    space of the owner with that claim."""
 
     root: str
+    access: Access = AWS
     claim: int = 0
 
     def uri(self, name: str) -> str:

@@ -4,6 +4,7 @@ LakehouseError             3  internal: something the project should have preven
 ├── UsageError             2  the command line or a statement is wrong
 ├── ConfigError            2  settings are wrong; lists every problem found
 ├── SourceError            2  a source is missing or cannot be listed
+├── StorageError           2  S3 refuses, or does not answer
 ├── EngineError            2  the engine cannot start (Java, jars, memory)
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
 ├── CheckFailed            1  a check the user asked for found something
@@ -34,6 +35,12 @@ class ConfigError(LakehouseError):
 
 class SourceError(LakehouseError):
     """A source is missing or cannot be listed."""
+
+    exit_code = 2
+
+
+class StorageError(LakehouseError):
+    """S3 refuses a request, or does not answer."""
 
     exit_code = 2
 

@@ -15,6 +15,10 @@ class Progress(Protocol):
         """Something happened that the user may want to know."""
         ...
 
+    def listing(self, source: str, files: int) -> None:
+        """So many files of a source are listed so far."""
+        ...
+
     def work(self, files: int, content_bytes: int) -> None:
         """What the run will take in, told before its first batch."""
         ...
@@ -36,6 +40,9 @@ class Silent:
     """Tells nobody."""
 
     def note(self, message: str) -> None:
+        """Nothing."""
+
+    def listing(self, source: str, files: int) -> None:
         """Nothing."""
 
     def work(self, files: int, content_bytes: int) -> None:

@@ -17,8 +17,10 @@ from runtime.ledger import Contents, Ledger, State, state_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
 from runtime.rollback import roll_back, rolled_back, unpublished
+from runtime.s3.access import Access
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
+from runtime.sources.places import Places
 from runtime.table import Table
 
 
@@ -63,8 +65,9 @@ class Runner:
     progress: Progress = field(default_factory=Silent)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.settings.lake)
+        self.store = Store(self.settings.lake, Access.chosen(self.settings.s3))
         self.ledger = Ledger(self.store.uri("_ledger"))
+        self._places = Places.reached(self.settings.s3)
         self._seen: Seen = {}
 
     def run(self, *, retry_bad: bool = False, fail_fast: bool = False, full_refresh: bool = False) -> Report:
@@ -128,10 +131,10 @@ class Runner:
         except LakehouseError:
             raise
         except Exception:
-            if changed_since(files):
+            if changed_since(files, self._places):
                 return None
             raise
-        return None if changed_since(files) else state
+        return None if changed_since(files, self._places) else state
 
     def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
         shared.heads.check()
@@ -140,7 +143,7 @@ class Runner:
         self.progress.published(state)
 
     def _without_changed(self, batch: Batch, report: Report) -> Batch:
-        changed = {f.uri for f in changed_since(p.file.listed for p in batch)}
+        changed = {f.uri for f in changed_since((p.file.listed for p in batch), self._places)}
         for piece in batch:
             file = piece.file.listed
             if file.uri in changed:
@@ -182,7 +185,9 @@ class Runner:
         return rolled_back(self.store, self.tables, owner, self.progress)
 
     def _find(self, known: Contents, retry_bad: bool) -> Work:
-        return find_work(self.settings, known, retry_bad=retry_bad, seen=self._seen)
+        return find_work(
+            self.settings, known, retry_bad=retry_bad, seen=self._seen, told=self.progress.listing
+        )
 
     def _new_tables(self, known: Contents) -> set[str]:
         return set() if known.last is None else set(self.tables) - set(known.last.tables)

@@ -16,6 +16,7 @@ from runtime.engine import Engine
 from runtime.engine.spark import INSTALL, JAVA, java_version
 from runtime.sample import write_sample
 from tests.deliveries import Deliveries
+from tests.s3_server import NO_JAVA, S3Server, java
 
 os.environ["TZ"] = "Pacific/Auckland"  # a zone far from UTC: nothing may depend on the machine's
 time.tzset()
@@ -116,3 +117,23 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SPARKIFY_DATA names no folder with song_data and log_data of the real data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server for the whole session. Tests that kill one start their own."""
+    if java() is None:
+        pytest.skip(NO_JAVA)
+    server = S3Server(tmp_path_factory.mktemp("s3")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The session's server, with its credentials in the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_server

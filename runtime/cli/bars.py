@@ -25,8 +25,16 @@ class DisplayWithBars(Display):
         """Take the bars away."""
         self._bars.stop()
 
+    def listing(self, source: str, files: int) -> None:
+        """A bar without an end: nobody knows how many files there will be."""
+        self.pause()
+        self._bars = bars()
+        self._bars.add_task(f"listing {source}", total=None, of=f"{files:,} files so far")
+        self._bars.start()
+
     def work(self, files: int, content_bytes: int) -> None:
         """The length of the bytes' bar."""
+        self.pause()
         super().work(files, content_bytes)
         self._total, self._done = content_bytes, 0.0
 

@@ -40,6 +40,10 @@ class Display:
         """A line of its own."""
         self.asked.say(message)
 
+    def listing(self, source: str, files: int) -> None:
+        """How far a listing of thousands has come."""
+        self.asked.detail(f"listing {source}: {files:,} files so far")
+
     def work(self, files: int, content_bytes: int) -> None:
         """What this run will take in, before its first batch."""
         self.asked.detail(f"to take in: {count(files, 'file')}, {size_text(content_bytes)}")

@@ -6,13 +6,15 @@ import os
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from runtime.sources.files import FileSystem, Found, is_hidden, is_source_name
 from runtime.sources.local_disk import LocalDisk
 
 ENCRYPTED = 0x1
+TELL_EVERY = 1000
+Told = Callable[[str, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,15 @@ class Listing:
     bad: tuple[BadFile, ...]
 
 
-def list_source(source: str, root: str, disk: FileSystem | None = None) -> Listing:
-    """The files of `source` at or below `root`. Raises SourceError when there is no such root."""
+def list_source(source: str, root: str, disk: FileSystem | None = None, told: Told | None = None) -> Listing:
+    """The files of `source` at or below `root`. Raises SourceError when there is no such root.
+
+    `told` hears the source and the number of files found so far, now and then.
+    """
     files, bad = [], []
-    for found in _with_members(disk or LocalDisk(), root):
+    for number, found in enumerate(_with_members(disk or LocalDisk(), root), start=1):
+        if told and number % TELL_EVERY == 0:
+            told(source, number)
         path, uri, size, signature, error = found
         if error is None:
             files.append(Listed(source, path, uri, size, signature))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,6 +21,7 @@ def deliver(bench: Workbench, table: Table, slices: Sequence[Slice], ingested_at
     delivered = (
         bench.engine.spark.read.format(SourceRecords.name())
         .option("partitions", to_json(pack(slices, bench.engine.partitions)))
+        .option("s3", json.dumps(bench.store.access))
         .load()
     )
     rows = table.build(delivered).selectExpr(

@@ -10,6 +10,7 @@ from runtime.planning import inspect_files
 from runtime.settings import Settings
 from runtime.sources.inspection import Inspected
 from runtime.sources.listing import Listed, list_source
+from runtime.sources.places import Places
 
 GONE = "is no longer there"
 OTHER = "holds another content than was delivered"
@@ -33,6 +34,7 @@ def _listed(
     settings: Settings, sources: Iterable[str]
 ) -> tuple[dict[tuple[str, str], Listed], dict[str, str]]:
     """The files of the sources by source and path, and why a source cannot be listed."""
+    places = Places.reached(settings.s3)
     listed: dict[tuple[str, str], Listed] = {}
     why: dict[str, str] = {}
     for source in sources:
@@ -41,7 +43,7 @@ def _listed(
             why[source] = f"cannot be looked for: no --{source.replace('_', '-')} is given"
             continue
         try:
-            listed |= {(f.source, f.path): f for f in list_source(source, root).files}
+            listed |= {(f.source, f.path): f for f in list_source(source, root, places).files}
         except SourceError as error:
             why[source] = f"cannot be looked for: {error}"
     return listed, why

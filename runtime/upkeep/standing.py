@@ -12,6 +12,7 @@ from runtime.lease import Owner, claim
 from runtime.ledger import Contents, Ledger, State, state_row
 from runtime.progress import Progress
 from runtime.rollback import rolled_back
+from runtime.s3.access import Access
 from runtime.settings import Settings
 from runtime.table import Table
 
@@ -27,7 +28,7 @@ class Place:
     @property
     def store(self) -> Store:
         """Where its tables are."""
-        return Store(self.settings.lake)
+        return Store(self.settings.lake, Access.chosen(self.settings.s3))
 
     def ledger(self) -> Ledger:
         """A new handle on its ledger."""

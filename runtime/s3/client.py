@@ -1,0 +1,34 @@
+"""Our own requests to S3: list, read, write and delete objects. The engines have clients of their own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS, Access, split
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+
+def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
+    """A client of the bucket in `uri`; asks nobody yet. Raises StorageError where credentials are missing."""
+    from obstore.store import S3Store
+
+    from runtime.s3.credentials import provider
+
+    chosen: dict[str, Any] = {"skip_signature": True}
+    if signed:
+        chosen = {"credential_provider": asked} if (asked := provider()) else {}
+    return S3Store(
+        split(uri)[0],
+        endpoint=access.endpoint,
+        region=access.region or "us-east-1",
+        client_options={
+            "allow_http": access.allows_http,
+            "connect_timeout": f"{CONNECT_SECONDS}s",
+            "timeout": f"{REQUEST_SECONDS}s",
+        },
+        retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        **chosen,
+    )

@@ -1,0 +1,95 @@
+"""What a refusal of S3 means, whichever client met it: what, where, why, what to do.
+
+All clients quote the code the server answered with, so its text is what they have in common.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runtime.errors import LakehouseError, StorageError
+from runtime.s3.access import Access, is_s3, split
+
+CHAIN = "AWS_* variables, a profile in ~/.aws, or a role of this machine"
+_DENIED = (
+    "access is denied",
+    "Give these credentials the right to list and read it, and to write where the lake is; for a public "
+    "bucket, --set s3.anonymous=true reads without them.",
+)
+_SIGN_IN = ("the credentials have expired", f"Renew them: they come from {CHAIN}.")
+_WRONG_REGION = ("the bucket is in another region", "Name its region with --set s3.region=REGION.")
+_MEANINGS = {
+    "NoSuchBucket": ("there is no such bucket", "Check its name, s3.endpoint and s3.region."),
+    "InvalidAccessKeyId": (
+        "the access key id is not known there",
+        f"Check the credentials, which come from {CHAIN}, and s3.endpoint.",
+    ),
+    "SignatureDoesNotMatch": (
+        "the secret access key is wrong",
+        f"Check the credentials, which come from {CHAIN}.",
+    ),
+    "ExpiredToken": _SIGN_IN,
+    "InvalidToken": _SIGN_IN,
+    "TokenRefreshRequired": _SIGN_IN,
+    "RequestTimeTooSkewed": ("this machine's clock is too far off", "Set the clock."),
+    "PermanentRedirect": _WRONG_REGION,
+    "AuthorizationHeaderMalformed": _WRONG_REGION,
+    "IllegalLocationConstraintException": _WRONG_REGION,
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "SlowDown": ("the server asks for fewer requests", "Run again later."),
+    "ServiceUnavailable": ("the server is not available", "Run again later."),
+}
+# Where no code is quoted: an answer to HEAD has no body, and a dead server answers nothing.
+_SIGNS = (
+    (
+        r"missing credentials|no credentials|not load credentials|Unable to load credentials"
+        r"|CredentialsNotLoaded|NoAuthWithAWS|provider was not enabled|169\.254\.|IMDS",
+        (
+            "no credentials were found",
+            f"Provide {CHAIN}; for a public bucket, --set s3.anonymous=true reads without any.",
+        ),
+    ),
+    (
+        r"Connection refused|ConnectException|tcp connect error|dns error|UnknownHost|failed to lookup",
+        ("nothing answers there", "Check s3.endpoint, and that the server runs; then run again."),
+    ),
+    (r"timed out|operation timeout|TimeoutException", ("no answer came in time", "Run again later.")),
+    (r"301 Moved|Received redirect", _WRONG_REGION),
+    (r"403 Forbidden|Status Code: 403", _DENIED),
+    (r"50[0234] [A-Z]|Status Code: 50[0234]", ("the server fails to answer", "Run again later.")),
+    (r"Connection reset|connection closed|broken pipe|IncompleteMessage|error sending request"
+     r"|Generic S3 error|Broken pipe|NoHttpResponse|Unable to execute HTTP request",
+     ("the connection broke", "Check that the server runs, then run again.")),
+)  # fmt: skip
+
+
+def explained(error: BaseException, uri: str, access: Access) -> StorageError | None:
+    """The error as one paragraph about `uri`, or None when it is not about S3."""
+    text = f"{type(error).__name__}: {error}"
+    meaning = next((m for code, m in _MEANINGS.items() if re.search(rf"\b{code}", text)), None)
+    meaning = meaning or next((m for signs, m in _SIGNS if re.search(signs, text)), None)
+    if meaning is None:
+        return None
+    what, advice = meaning
+    return StorageError(f"{uri}: {what} ({_place(uri, access)}). {advice}")
+
+
+@contextmanager
+def told(uri: str, access: Access) -> Iterator[None]:
+    """In the block, a refusal of S3 is raised as StorageError; local locations are left alone."""
+    try:
+        yield
+    except LakehouseError:
+        raise
+    except Exception as error:
+        if is_s3(uri) and (refusal := explained(error, uri, access)):
+            raise refusal from error
+        raise
+
+
+def _place(uri: str, access: Access) -> str:
+    at = access.endpoint or f"AWS, region {access.region or 'us-east-1'}"
+    return f"bucket {split(uri)[0]} at {at}"

@@ -1,0 +1,219 @@
+"""Sources in a bucket of a real S3 server: listed, read, and taken into a lake on local disk."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import obstore
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.engine import Engine
+from runtime.errors import SourceError, StorageError
+from runtime.s3.access import Access
+from runtime.sources.content import ContentReader
+from runtime.sources.listing import Listing, list_source
+from runtime.sources.places import Places
+from tests.comparing import assert_same_tables
+from tests.deliveries import Deliveries, play, song
+from tests.s3_server import KEY, REGION, SECRET, S3Server, free_port, upload
+
+OpenLake = Callable[..., Lakehouse]
+
+
+def listing(server: S3Server, root: str) -> Listing:
+    return list_source("s", root, Places(Access(server.endpoint, REGION)))
+
+
+def paths(found: Listing) -> list[str]:
+    return [file.path for file in found.files]
+
+
+def zipped(**members: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in members.items():
+            opened.writestr(f"{name}.json", content)
+    return archive.getvalue()
+
+
+def test_a_bucket_is_listed_as_a_folder_would_be(s3: S3Server) -> None:
+    store = s3.bucket("listed")
+    for key in (
+        "in/a.json", "in/b.txt", "in/_x/c.json", "in/.d.json", "in/2018/e f%20é.json", "in/g.json.gz",
+        "inner/h.json",
+    ):  # fmt: skip
+        obstore.put(store, key, b"{}")
+    found = listing(s3, "s3://listed/in")
+    assert paths(found) == ["2018/e f%20é.json", "a.json", "g.json.gz"]
+    assert found.files[1].uri == "s3://listed/in/a.json"
+    assert found.files[1].size == 2
+    assert paths(listing(s3, "s3://listed/in/a.json")) == ["a.json"]
+
+
+def test_the_signature_of_an_object_follows_its_content_and_not_its_time(s3: S3Server) -> None:
+    store = s3.bucket("signed")
+    seen = []
+    for content in (b"{1}", b"{2}", b"{1}"):
+        obstore.put(store, "a.json", content)
+        seen.append(listing(s3, "s3://signed").files[0].signature)
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_members_of_a_zip_and_compressed_text_are_read_in_place(s3: S3Server) -> None:
+    store = s3.bucket("packed")
+    large = os.urandom(3 << 20).hex().encode()
+    obstore.put(store, "a.zip", zipped(one=b'{"a":1}', two=large))
+    obstore.put(store, "b.json.gz", gzip.compress(b'{"b":1}\n{"b":2}'))
+    found = listing(s3, "s3://packed")
+    assert paths(found) == ["a.zip!one.json", "a.zip!two.json", "b.json.gz"]
+    with ContentReader(Places(Access(s3.endpoint, REGION))) as content:
+        read = [b"".join(content.chunks(file.uri)) for file in found.files]
+    assert read == [b'{"a":1}', large, b'{"b":1}\n{"b":2}']
+
+
+def test_a_part_of_an_object_is_read_without_the_rest(s3: S3Server) -> None:
+    text = b"".join(b"%08d\n" % number for number in range(500_000))
+    obstore.put(s3.bucket("large"), "a.json", text)
+    with ContentReader(Places(Access(s3.endpoint, REGION))) as content:
+        assert b"".join(content.exactly("s3://large/a.json", 9 * 300_000, 27)) == (
+            b"00300000\n00300001\n00300002\n"
+        )
+
+
+def test_an_object_that_changes_between_two_requests_is_not_read_as_a_mixture(s3: S3Server) -> None:
+    store = s3.bucket("changing")
+    obstore.put(store, "a.json", b"1" * 100)
+    stream = Places(Access(s3.endpoint, REGION)).open("s3://changing/a.json")
+    assert stream.read(10) == b"1" * 10
+    obstore.put(store, "a.json", b"2" * 100)
+    stream.seek(50)
+    with pytest.raises(OSError, match="it changed while being read"):
+        stream.read(10)
+
+
+def test_a_listing_of_thousands_is_told_while_it_goes_on(s3: S3Server) -> None:
+    (s3.folder / "data" / "many" / "in").mkdir(parents=True)
+    for number in range(2_500):  # as the server stores them; putting each would take longer
+        (s3.folder / "data" / "many" / "in" / f"{number:04}.json").write_text("{}")
+    told = list[tuple[str, int]]()
+    places = Places(Access(s3.endpoint, REGION))
+    found = list_source("s", "s3://many/in", places, lambda source, files: told.append((source, files)))
+    assert len(found.files) == 2_500
+    assert told == [("s", 1_000), ("s", 2_000)]
+
+
+def test_what_is_not_there_and_what_refuses_are_told_apart(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obstore.put(s3.bucket("there"), "in/a.json", b"{}")
+    with pytest.raises(SourceError, match="s3://there/im does not exist: the bucket holds nothing"):
+        listing(s3, "s3://there/im")
+    with pytest.raises(StorageError, match=r"s3://absent/in: there is no such bucket \(bucket absent"):
+        listing(s3, "s3://absent/in")
+    nobody = Access(f"http://127.0.0.1:{free_port()}", REGION)
+    with pytest.raises(StorageError, match="nothing answers there"):
+        list_source("s", "s3://there/in", Places(nobody))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(StorageError, match="the secret access key is wrong") as refusal:
+        listing(s3, "s3://there/in")
+    assert SECRET not in str(refusal.value)
+    assert "wrong)" not in str(refusal.value)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    with pytest.raises(StorageError, match="the access key id is not known there"):
+        listing(s3, "s3://there/in")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(StorageError, match=r"AWS_SECRET_ACCESS_KEY is set .* and AWS_ACCESS_KEY_ID is not"):
+        listing(s3, "s3://there/in")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("HOME", "/none")
+    with pytest.raises(StorageError, match="no credentials were found"):
+        listing(s3, "s3://there/in")
+
+
+def test_a_public_bucket_is_read_without_credentials_and_a_private_one_is_not(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("public", "private"):
+        obstore.put(s3.bucket(name), "a.json", b"{}")
+    s3.publish("public")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    places = Places(Access(s3.endpoint, REGION, anonymous=True))
+    (listed,) = list_source("s", "s3://public", places).files
+    with ContentReader(places) as content:
+        assert b"".join(content.chunks(listed.uri)) == b"{}"
+    with pytest.raises(StorageError, match=r"access is denied .*--set s3.anonymous=true"):
+        list_source("s", "s3://private", places)
+
+
+def test_credentials_come_from_a_profile_or_from_the_command_it_names(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    obstore.put(s3.bucket("profiled"), "a.json", b"{}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        f"[default]\naws_access_key_id={KEY}\naws_secret_access_key={SECRET}\n"
+        "[wrong]\naws_access_key_id=x\naws_secret_access_key=y\n"
+    )
+    said = f'{{"Version": 1, "AccessKeyId": "{KEY}", "SecretAccessKey": "{SECRET}"}}'
+    (tmp_path / "said.json").write_text(said)
+    (tmp_path / ".aws" / "config").write_text(
+        f"[profile asking]\ncredential_process = cat {tmp_path / 'said.json'}\n"
+        "[profile office]\nsso_session = office\n"
+    )
+    assert paths(listing(s3, "s3://profiled")) == ["a.json"]
+    monkeypatch.setenv("AWS_PROFILE", "asking")
+    assert paths(listing(s3, "s3://profiled")) == ["a.json"]
+    for profile, said in (
+        ("wrong", "the access key id is not known there"),
+        ("office", "the profile 'office' holds no keys; it needs a sign-in"),
+        ("none", "there is no profile 'none'"),
+    ):
+        monkeypatch.setenv("AWS_PROFILE", profile)
+        with pytest.raises(StorageError, match=said):
+            listing(s3, "s3://profiled")
+
+
+@pytest.mark.engine
+def test_sources_in_a_bucket_give_the_tables_of_sources_on_disk(
+    s3: S3Server, engine: Engine, dirty_sample: Path, dirty_lake: Lakehouse, tmp_path: Path, engine_name: str
+) -> None:
+    upload(s3.bucket("delivered"), dirty_sample / "log_data", "log_data/")
+    lake = Lakehouse.open(
+        lake=str(tmp_path / "lake"),
+        song_data=str(dirty_sample / "song_data"),
+        log_data="s3a://delivered/log_data",
+        engine=engine_name,
+    )
+    lake.run()
+    assert_same_tables(engine, lake, dirty_lake)
+    assert lake.run().as_json() == {"new_files": 0, "batches": []}
+
+
+@pytest.mark.engine
+@pytest.mark.long_on_spark
+def test_a_correction_of_the_same_size_in_the_same_second_is_taken_in(
+    s3: S3Server, engine: Engine, open_lake: OpenLake, deliveries: Deliveries
+) -> None:
+    deliveries.songs("a.json", [song()])
+    upload(s3.bucket("corrected"), deliveries.songs("a.json", [song(title="Notes")]).parent, "songs/")
+    upload(s3.bucket("corrected"), deliveries.logs("a.json", [play(level="free")]).parent, "logs/")
+    lake = Lakehouse.open(
+        lake=open_lake("lake", deliveries).settings.lake,
+        song_data="s3://corrected/songs",
+        log_data="s3://corrected/logs",
+        engine=engine.name,
+    )
+    lake.run()
+    upload(s3.bucket("corrected"), deliveries.logs("a.json", [play(level="paid")]).parent, "logs/")
+    lake.run()
+    assert lake.sql("select level from gold.users").to_pylist() == [{"level": "paid"}]
