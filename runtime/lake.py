@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine
+from runtime.diff import Diff, compare
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
@@ -70,6 +71,16 @@ class Lakehouse:
     def sql(self, statement: str) -> pyarrow.Table:
         """The rows of one reading statement over all tables, as last published."""
         return self.at().sql(statement)
+
+    def diff(
+        self, before: int, after: int, *, tables: Sequence[str] | None = None, key: object = None
+    ) -> Diff:
+        """The rows inserted, updated and deleted from one batch to another, which may be the older one.
+
+        `tables` are all by default, a bare name means gold; `key` names one row of the one table given.
+        Reads only the files that differ. Raises UsageError for an unknown batch, table or key.
+        """
+        return compare(self.at(batch=before), self.at(batch=after), tables, key)
 
     def run(self, *, progress: Progress | None = None, **options: bool) -> Report:
         """Bring the lake up to date with its sources.

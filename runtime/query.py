@@ -22,7 +22,7 @@ def closed_connection(root: str, views: Mapping[str, str]) -> duckdb.DuckDBPyCon
     import duckdb
 
     connection = duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors as well
     for name, select in views.items():
         schema, _, table = name.partition(".")
         connection.execute(f'create schema if not exists "{schema}"')
@@ -119,3 +119,8 @@ def _first_lines(error: Exception) -> str:
 def text_literal(value: str) -> str:
     """A text as a SQL literal, its quotes doubled."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name as a SQL identifier, whatever stands in it."""
+    return '"' + name.replace('"', '""') + '"'

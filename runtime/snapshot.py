@@ -6,15 +6,15 @@ read them. Only `spark()` starts an engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runtime.delta import Store, file_list, file_uris, open_table
+from runtime.delta import Store, file_uris, open_table
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
-from runtime.query import closed_connection, run_on_duckdb, text_literal
+from runtime.query import closed_connection, quoted, run_on_duckdb, text_literal
 from runtime.suggest import nearest
 from runtime.table import Table
 
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from runtime.engine import Engine
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one version of a table, as DuckDB names them, and the columns they hold."""
+
+    uris: tuple[str, ...]
+    columns: frozenset[str]
+
+    def without(self, uris: Collection[str]) -> Files:
+        """All but these."""
+        return Files(tuple(uri for uri in self.uris if uri not in uris), self.columns)
 
 
 @dataclass(frozen=True)
@@ -116,26 +128,33 @@ class Snapshot:
         views = {name: self._view(self.tables[name]) for name in self.versions}
         return closed_connection(self.store.root, views)
 
-    def _view(self, table: Table) -> str:
-        """A select over the files of the table's version, with its declared columns and types."""
-        opened = open_table(self.store.uri(table.name), self.versions[table.name])
+    def files(self, name: str) -> Files:
+        """What a table's version consists of."""
+        opened = open_table(self.store.uri(name), self.versions[name])
         if opened is None:
             raise LakehouseError(
-                f"{self.store.uri(table.name)}: the table is gone, though batch {self.batch_id} "
+                f"{self.store.uri(name)}: the table is gone, though batch {self.batch_id} "
                 "published it. Restore its files from a backup."
             )
-        files = file_list(opened)["path"]
-        # A column older rows do not have reads as NULL, like in any Delta reader.
-        columns = ", ".join(
-            f"cast({_quoted(c.name)} as {c.duckdb_type}) as {_quoted(c.name)}" for c in table.columns
-        )
-        if not files:
-            empty = ", ".join(f"cast(null as {c.duckdb_type}) as {_quoted(c.name)}" for c in table.columns)
-            return f"select {empty} where false"
-        paths = ", ".join(text_literal(uri) for uri in file_uris(opened))
-        hive = str(bool(table.partition_by)).lower()
-        return f"select {columns} from read_parquet([{paths}], hive_partitioning = {hive})"
+        return Files(tuple(file_uris(opened)), frozenset(f.name for f in opened.schema().fields))
+
+    def _view(self, table: Table) -> str:
+        return select_rows(table, self.files(table.name))
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def select_rows(table: Table, files: Files) -> str:
+    """A select of the rows of these files, with the table's declared columns and types.
+
+    A column the files do not have reads as NULL, like in any Delta reader.
+    """
+    columns = ", ".join(
+        f"cast({quoted(c.name) if c.name in files.columns else 'null'} as {c.duckdb_type})"
+        f" as {quoted(c.name)}"
+        for c in table.columns
+    )
+    if not files.uris:
+        nothing = ", ".join(f"cast(null as {c.duckdb_type}) as {quoted(c.name)}" for c in table.columns)
+        return f"select {nothing} where false"
+    paths = ", ".join(text_literal(uri) for uri in files.uris)
+    hive = str(bool(table.partition_by)).lower()
+    return f"select {columns} from read_parquet([{paths}], hive_partitioning = {hive})"

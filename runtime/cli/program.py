@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from runtime.cli.diff import diff
 from runtime.cli.history import history
 from runtime.cli.invocation import Command, shared_options
 from runtime.cli.plan import plan
@@ -17,7 +18,7 @@ from runtime.cli.unlock import unlock
 
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
-    "Read": [status, history, query],
+    "Read": [status, history, query, diff],
     "Care": [quarantine, restore, unlock],
 }
 

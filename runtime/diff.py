@@ -1,0 +1,204 @@
+"""What changed between two batches, row by row.
+
+Only files that belong to one of the two versions are read: a file both have holds the same rows on both
+sides. So the cost follows the change, not the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import UsageError
+from runtime.keys import Key, key_columns, key_literal, parse_key
+from runtime.query import closed_connection, quoted
+from runtime.snapshot import Files, Snapshot, select_rows
+from runtime.suggest import nearest
+from runtime.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+CHANGES = ("inserted", "updated", "deleted")
+AT_ONCE = 10_000  # rows turned into Python values at a time
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row that differs: `before` is None when it was inserted, `after` when it was deleted.
+
+    Both hold the columns that count: the key, and those that do not begin with `_`.
+    """
+
+    change: str
+    key: Mapping[str, Any]
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that differ; all but the key of a row only one side has."""
+        if self.before is None or self.after is None:
+            return tuple(name for name in (self.after or self.before or {}) if name not in self.key)
+        return tuple(name for name, value in self.before.items() if value != self.after[name])
+
+    def as_dict(self) -> dict[str, Any]:
+        """`change`, `key`, `columns`, `before`, `after`."""
+        sides = {"before": _plain(self.before), "after": _plain(self.after)}
+        return {"change": self.change, "key": dict(self.key), "columns": list(self.columns), **sides}
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """How one table differs between two states. Iterating gives every Change, in the order of the key.
+
+    Rows are read when they are asked for; `old` and `new` are the files only one state has.
+    """
+
+    table: Table
+    old: Files
+    new: Files
+    key: Key | None
+    connection: duckdb.DuckDBPyConnection
+
+    def __iter__(self) -> Iterator[Change]:
+        return self.rows()
+
+    def rows(self, limit: int | None = None) -> Iterator[Change]:
+        """The first `limit` changes, all by default."""
+        if not (self.old.uris or self.new.uris):
+            return
+        bound = "" if limit is None else f" limit {limit}"
+        # On a cursor: one connection has one open result, and this one stays open while rows are taken.
+        found = self.connection.cursor().sql(f"from ({self._changes}) order by row_key, _n{bound}")
+        for batch in found.to_arrow_reader(AT_ONCE):
+            for row in batch.to_pylist():
+                yield Change(row["change"], row["row_key"], row["before"], row["after"])
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """`inserted`, `updated`, `deleted`."""
+        if not (self.old.uris or self.new.uris):
+            return dict.fromkeys(CHANGES, 0)
+        counted = f"select change, count(*) from ({self._changes}) group by change"
+        found = dict(self.connection.sql(counted).fetchall())
+        return {change: found.get(change, 0) for change in CHANGES}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both states hold the same rows."""
+        return not any(self.counts.values())
+
+    @cached_property
+    def _changes(self) -> str:
+        """One row per key that differs: `change`, `row_key`, `before`, `after`.
+
+        Rows the files of both sides hold, because a file was rewritten, cancel first, each as often as
+        it is there. What is left of a key is numbered, so that even rows that share a key are paired.
+        """
+        keys = ", ".join(quoted(c.name) for c in key_columns(self.table))
+        every = ", ".join(quoted(name) for name in self._columns)
+        pack = ", ".join(f"{quoted(name)} := {{0}}.{quoted(name)}" for name in self._columns)
+        key = ", ".join(
+            f"{quoted(c.name)} := coalesce(o.{quoted(c.name)}, n.{quoted(c.name)})"
+            for c in key_columns(self.table)
+        )
+        same = " and ".join(
+            f"o.{quoted(c.name)} is not distinct from n.{quoted(c.name)}" for c in key_columns(self.table)
+        )
+        number = f"row_number() over (partition by {keys} order by {every}) as _n"
+        return f"""
+            with olds as ({self._rows(self.old)}), news as ({self._rows(self.new)}),
+            o as (select *, {number} from (from olds except all from news)),
+            n as (select *, {number} from (from news except all from olds))
+            select case when o._n is null then 'inserted' when n._n is null then 'deleted'
+                   else 'updated' end as change,
+                   struct_pack({key}) as row_key,
+                   case when o._n is not null then struct_pack({pack.format("o")}) end as before,
+                   case when n._n is not null then struct_pack({pack.format("n")}) end as after,
+                   coalesce(o._n, n._n) as _n
+            from o full join n on {same} and o._n = n._n
+        """
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        named = tuple(c.name for c in key_columns(self.table))
+        return (*named, *(name for name in self.table.content if name not in named))
+
+    def _rows(self, files: Files) -> str:
+        columns = ", ".join(quoted(name) for name in self._columns)
+        rows = f"select {columns} from ({select_rows(self.table, files)})"
+        if self.key is None:
+            return rows
+        pairs = zip(key_columns(self.table), self.key, strict=True)
+        return f"{rows} where {' and '.join(f'{quoted(c.name)} = {key_literal(c, v)}' for c, v in pairs)}"
+
+
+@dataclass(frozen=True)
+class Diff:
+    """How the lake differs between two batches, table by table."""
+
+    from_batch: int
+    to_batch: int
+    tables: Mapping[str, TableDiff]
+
+    @property
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Rows `inserted`, `updated` and `deleted`, by table."""
+        return {name: table.counts for name, table in self.tables.items()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no compared row differs."""
+        return all(table.is_empty for table in self.tables.values())
+
+    def table(self, name: str) -> TableDiff:
+        """One table; a bare name means gold. Raises UsageError for one that was not compared."""
+        return self.tables[full_name(name, self.tables, "diff")]
+
+
+def compare(
+    before: Snapshot, after: Snapshot, tables: Sequence[str] | None = None, key: object = None
+) -> Diff:
+    """The differences between two states, in these tables (all by default), of one key if given.
+
+    Raises UsageError for an unknown table, and for a key without exactly one table to look it up in.
+    """
+    # Gold first: it is what readers come for.
+    known = [n for n in [*before.tables][::-1] if n in before.versions or n in after.versions]
+    names = [full_name(name, known, "diff") for name in tables] if tables else known
+    if key is not None and len(names) != 1:
+        raise UsageError("diff: a key belongs to one table: give it as --table TABLE --key KEY.")
+    connection = closed_connection(before.store.root, {})
+    found = {}
+    for name in dict.fromkeys(names):
+        table = before.tables[name]
+        old, new = _only_in_one(before, after, name)
+        found[name] = TableDiff(table, old, new, None if key is None else parse_key(table, key), connection)
+    return Diff(before.batch_id, after.batch_id, found)
+
+
+def full_name(name: str, names: Sequence[str] | Mapping[str, object], command: str) -> str:
+    """`gold.users` for `users` and `gold.users`. Raises UsageError naming the nearest."""
+    full = name if "." in name else f"gold.{name}"
+    if full not in names:
+        raise UsageError(f"{command}: there is no table {name!r}{nearest(full, names)}")
+    return full
+
+
+def _only_in_one(before: Snapshot, after: Snapshot, name: str) -> tuple[Files, Files]:
+    """The files of a table that only the one and only the other state has."""
+    if before.versions.get(name) == after.versions.get(name):
+        return NO_FILES, NO_FILES
+    old, new = (s.files(name) if name in s.versions else NO_FILES for s in (before, after))
+    shared = set(old.uris) & set(new.uris)
+    return old.without(shared), new.without(shared)
+
+
+NO_FILES = Files((), frozenset())
+
+
+def _plain(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if row is None else dict(row)
