@@ -27,7 +27,10 @@ from tests.dirty_files import FILES, MAX_UNPACKED, BadFile
 from tests.dirty_records import LOGS, SONGS, Dirt
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = tuple(ROOT / page for page in ("README.md", "docs/tables.md", "docs/commands.md", "docs/input.md"))
+PAGES = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{n}.md" for n in ("tables", "commands", "input", "adding-a-table")),
+)
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
 COMMAND_LINE = "python lakehouse.py"
 WIDTH = 100
@@ -218,9 +221,19 @@ def outcome_of_file(case: BadFile) -> str:
     return "; ".join([*parts, *filter(None, [case.note])]).replace(str(MAX_UNPACKED), "N")
 
 
-def users_module() -> str:
+def module(path: str) -> str:
     """A table's module, as it is."""
-    return f"```python\n{(ROOT / 'gold' / 'users.py').read_text(encoding='utf-8')}```"
+    return f"```python\n{(ROOT / path).read_text(encoding='utf-8')}```"
+
+
+def users_module() -> str:
+    """The module the README shows."""
+    return module("gold/users.py")
+
+
+def user_levels_module() -> str:
+    """The module of the worked example, as the file to make."""
+    return f"<!-- file: gold/user_levels.py -->\n{module('gold/user_levels.py')}"
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -240,6 +253,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "dirt": dirt,
     "changes": changes,
     "users-module": users_module,
+    "user-levels-module": user_levels_module,
 }
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from runtime.engine import Engine
 from runtime.ledger import Contents, State, now
 from runtime.planning import SOURCES, Batch
 from runtime.progress import Progress
-from runtime.steps import bronze, gold, silver
+from runtime.steps import bronze, gold, periods, silver
 from runtime.steps.workbench import NOTHING, Changes, Workbench
-from runtime.table import Collect, Deliver, Merge, Table, Upsert, in_order
+from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, in_order
 
 VERBS = {Deliver: "append", Upsert: "upsert", Collect: "append", Merge: "merge"}
 
@@ -117,6 +117,8 @@ def _derive(bench: Workbench, table: Table) -> Changes:
         return silver.upsert(bench, table, bench.changes[table.inputs[0].table.name].after)
     if isinstance(table.write, Collect):
         return silver.collect(bench, table)
+    if isinstance(table.inputs[0], Periods):
+        return periods.merge(bench, table, table.inputs[0])
     return gold.merge(bench, table)
 
 

@@ -107,7 +107,25 @@ class Lookup:
     theirs: tuple[str, ...]
 
 
-Input = Records | Rejects | Rows | Fold | Lookup
+@dataclass(frozen=True)
+class Periods:
+    """Input rows of a `key`, in the order of `at`, make rows here that hold for a period each.
+
+    A row begins when `value` becomes another and holds until the next one of its key begins: `begins` and
+    `ends` are our columns, the end NULL while the row holds. `key` and `value` have the same names in both
+    tables, and (*key, begins) names a row. `day`: the input's partition column, the UTC day of `at`.
+    """
+
+    table: Table
+    key: tuple[str, ...]
+    value: tuple[str, ...]
+    at: str
+    day: str
+    begins: str
+    ends: str
+
+
+Input = Records | Rejects | Rows | Fold | Lookup | Periods
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from runtime.table import (
     Fold,
     Lookup,
     Merge,
+    Periods,
     Records,
     Rejects,
     Rows,
@@ -68,6 +69,9 @@ COLUMNS = {
     "gold.songs": "song_id string, title string, artist_id string, year int, duration double",
     "gold.artists": "artist_id string, name string, location string, latitude double, longitude double",
     "gold.time": ("start_time timestamp, hour int, day int, week int, month int, year int, weekday string"),
+    "gold.user_levels": (
+        "user_id int, level string, valid_from timestamp, valid_to timestamp, is_current boolean"
+    ),
 }
 PARTITIONS = {
     "silver.events": ("event_date",),
@@ -277,11 +281,17 @@ def test_what_a_table_says_of_its_inputs_names_columns_they_have(table: Table) -
         elif isinstance(given, Lookup):
             assert set(given.ours) <= set(table.inputs[0].table.column_names)
             assert set(given.theirs) <= theirs
+        elif isinstance(given, Periods):
+            assert {*given.key, *given.value, given.at, given.day} <= theirs
+            assert {*given.key, *given.value, given.begins, given.ends} <= set(table.column_names)
+            assert isinstance(table.write, Merge)
+            assert table.write.key == (*given.key, given.begins)
+            assert given.day in given.table.partition_by
 
 
 def test_each_layer_writes_in_its_own_way_and_bronze_only_appends() -> None:
     writes = {"bronze": Deliver, "silver": (Upsert, Collect), "gold": Merge}
-    inputs = {"bronze": (), "silver": (Records, Rejects), "gold": (Rows, Fold, Lookup)}
+    inputs = {"bronze": (), "silver": (Records, Rejects), "gold": (Rows, Fold, Lookup, Periods)}
     for table in TABLES.values():
         assert isinstance(table.write, writes[table.layer]), table.name  # type: ignore[arg-type]
         assert all(isinstance(i, inputs[table.layer]) for i in table.inputs), table.name
@@ -289,6 +299,11 @@ def test_each_layer_writes_in_its_own_way_and_bronze_only_appends() -> None:
     step = ast.unparse(tree_of(ROOT / "runtime/steps/bronze.py"))
     assert "bench.append" in step
     assert not re.search(r"merge|delete|overwrite|update", step)
+
+
+def test_the_star_is_the_plays_and_the_four_dimensions_around_them() -> None:
+    star = ["gold.songplays", "gold.users", "gold.songs", "gold.artists", "gold.time"]
+    assert [table.name for table in gold.STAR] == star
 
 
 def test_a_table_comes_after_the_tables_it_is_made_from() -> None:

@@ -36,6 +36,7 @@ ESCAPE = "\x1b"
 TABLES = [
     "bronze.song_data", "bronze.log_data", "silver.songs", "silver.events", "silver.quarantine",
     "gold.songplays", "gold.users", "gold.songs", "gold.artists", "gold.time",
+    "gold.user_levels",
 ]  # fmt: skip
 SIZES = ["--events=300", "--songs=40", "--days=3"]
 ENGINES = {"pyspark", "pysail", "duckdb"}

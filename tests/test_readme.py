@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -17,48 +16,10 @@ from runtime.engine import Engine
 from runtime.sample import write_sample
 from tests.checkout import ROOT, check_out, demonstrated, lines_without_times, python
 from tests.deliveries import Deliveries, play, song
+from tests.pages import asked, blocks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
-COMMAND = "$ python lakehouse.py "
-
-
-class Block(NamedTuple):
-    """A fenced block, and the HTML comment that stands before it."""
-
-    comment: str
-    language: str
-    text: str
-
-
-def blocks() -> list[Block]:
-    found = re.findall(r"(?:<!-- ([^>]*) -->\n)?^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    return [Block(*parts) for parts in found]
-
-
-def asked(block: Block) -> Iterator[tuple[str, list[str]]]:
-    """Each command of a console block with the lines of output shown below it; make's own are left out."""
-    if block.text.startswith("$ make demo"):  # a test of the demo holds it
-        return
-    for command in re.split(r"^(?=\$ )", block.text, flags=re.MULTILINE):
-        line, _, output = command.partition("\n")
-        if line.startswith(COMMAND):
-            yield line.removeprefix(COMMAND), lines_without_times(output)
-
-
-def edit(folder: Path, block: Block) -> None:
-    """Do what the worked example says with a block: a new file, or lines in the place of those like them."""
-    what, _, name = block.comment.partition(": ")
-    if what == "file":
-        (folder / name).write_text(block.text, encoding="utf-8")
-        return
-    code = (folder / name).read_text(encoding="utf-8")
-    for line in filter(None, block.text.splitlines()):
-        start = re.match(r".*?(?:import|=) ", line)
-        assert start is not None
-        code, replaced = re.subn(f"^{re.escape(start[0])}.*$", line, code, flags=re.MULTILINE)
-        assert replaced == 1, line
-    (folder / name).write_text(code, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_command_and_python_block_of_the_readme_does_what_it_shows(folder: Path) -> None:
     ran = 0
-    for block in blocks():
-        if block.comment.startswith(("file: ", "lines of: ")):
-            edit(folder, block)
-        elif block.language == "python" and not block.comment:
+    for block in blocks(README):
+        if block.language == "python" and not block.comment:
             done = python(folder, "-c", block.text)
             assert done.returncode == 0, done.stdout
         elif block.language == "console":
@@ -93,7 +52,7 @@ def test_every_command_and_python_block_of_the_readme_does_what_it_shows(folder:
 def test_versions_of_the_history_are_what_spark_takes(
     engine: Engine, open_lake: Callable[..., Lakehouse], deliveries: Deliveries
 ) -> None:
-    (block,) = [b for b in blocks() if b.comment.startswith("on an engine")]
+    (block,) = [b for b in blocks(README) if b.comment.startswith("on an engine")]
     lake = open_lake("lake", deliveries)
     deliveries.songs("song.json", [song()])
     for number in (1, 2):

@@ -43,6 +43,18 @@ def one_run(open_lake: OpenLake, engine: Engine, real_data: Path, tmp_path: Path
     return lake
 
 
+def changes_of_plan(lake: Lakehouse) -> list[tuple[int, int, str]]:
+    found = rows(
+        lake,
+        """select * from (
+               select user_id, day(valid_from), level from gold.user_levels
+               qualify row_number() over (partition by user_id order by valid_from) > 1
+               order by valid_from, user_id
+           )""",
+    )
+    return [tuple(row.values()) for row in found]
+
+
 def test_the_known_answers_come_out(one_run: Lakehouse) -> None:
     counted = {name: t["rows"] for name, t in one_run.status()["tables"].items()}
     assert {n: counted[n] for n in GOLD} == {
@@ -51,6 +63,7 @@ def test_the_known_answers_come_out(one_run: Lakehouse) -> None:
         "gold.songs": 71,
         "gold.artists": 69,
         "gold.time": 6813,
+        "gold.user_levels": 106,
     }
     assert rows(one_run, "select level, count(*) n from gold.songplays group by 1 order by 1") == [
         {"level": "free", "n": 1229},
@@ -60,6 +73,11 @@ def test_the_known_answers_come_out(one_run: Lakehouse) -> None:
         {"level": "free", "n": 75},
         {"level": "paid", "n": 22},
     ]
+    # Who changed plans, and on which day of November.
+    assert changes_of_plan(one_run) == [
+        (29, 8, "paid"), (80, 8, "paid"), (85, 9, "paid"), (36, 9, "paid"), (16, 14, "paid"),
+        (49, 14, "paid"), (88, 19, "paid"), (15, 21, "free"), (15, 21, "paid"),
+    ]  # fmt: skip
     assert rows(
         one_run,
         """select user_id, epoch_ms(p.start_time) ms, song_id, artist_id, weekday, week

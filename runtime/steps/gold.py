@@ -40,10 +40,10 @@ def merge(bench: Workbench, table: Table) -> Changes:
 
 def fill(bench: Workbench, table: Table) -> Changes:
     """Build an empty table from the whole of its inputs."""
-    return _append(bench, table, table.build(*(bench.read(i.table) for i in table.inputs)))
+    return append(bench, table, table.build(*(bench.read(i.table) for i in table.inputs)))
 
 
-def _append(bench: Workbench, table: Table, rows: DataFrame) -> Changes:
+def append(bench: Workbench, table: Table, rows: DataFrame) -> Changes:
     """Add rows whose keys the table does not have; they may turn out to be none."""
     inserted = bench.append(table, rows)["inserted"]
     return Changes(after=rows, inserted=inserted) if inserted else NOTHING
@@ -58,10 +58,10 @@ def _merge_rows(bench: Workbench, table: Table, driver: Rows) -> Changes:
         if changes.after is None:
             return NOTHING
         # The keys are new to the input, so they are new here: nothing to compare with.
-        return _append(bench, table, table.build(changes.after, *others))
+        return append(bench, table, table.build(changes.after, *others))
     touched = [f for f in (changes.after, rejoined) if f is not None]
     rows = table.build(_union(touched, driver.table), *others).distinct()
-    return _write(bench, table, rows, _renamed(table, driver.key, [changes.before, rejoined]))
+    return write(bench, table, rows, _renamed(table, driver.key, [changes.before, rejoined]))
 
 
 def _rejoined(bench: Workbench, driver: Rows, lookups: Sequence[Lookup]) -> DataFrame | None:
@@ -83,12 +83,12 @@ def _merge_fold(bench: Workbench, table: Table, driver: Fold) -> Changes:
     if changes.after is None and changes.before is None:
         return NOTHING
     if changes.before is None and bench.heads.is_empty(table.name):
-        return _append(bench, table, table.build(changes.after))
+        return append(bench, table, table.build(changes.after))
     gone = _renamed(table, driver.key, [changes.before])
     if driver.whole:
         touched = _renamed(table, driver.key, [changes.after, changes.before])
         assert touched is not None
-        return _write(bench, table, _again(bench, table, driver, touched), gone)
+        return write(bench, table, _again(bench, table, driver, touched), gone)
     return _merge_newest(bench, table, driver, changes, gone)
 
 
@@ -111,10 +111,10 @@ def _merge_newest(
     if gone is None and contenders is not None:
         since = f"{driver.since[0]} >= date'{min(kinds.values())}'" if driver.since else None
         again = _again(bench, table, driver, contenders.select(*key), since)
-        return _write(bench, table, again, None)
+        return write(bench, table, again, None)
     touched = [f.select(*key) for f in (contenders, gone) if f is not None]
     keys = reduce(lambda a, b: a.union(b), touched).distinct()
-    return _write(bench, table, _again(bench, table, driver, keys), gone)
+    return write(bench, table, _again(bench, table, driver, keys), gone)
 
 
 def _contenders(bench: Workbench, table: Table, driver: Fold, arrived: DataFrame) -> DataFrame:
@@ -160,7 +160,7 @@ def _again(
     return table.build(rows.join(wanted, list(driver.key), "left_semi"))
 
 
-def _write(bench: Workbench, table: Table, rows: DataFrame, gone: DataFrame | None) -> Changes:
+def write(bench: Workbench, table: Table, rows: DataFrame, gone: DataFrame | None) -> Changes:
     """MERGE rows where they differ from the table's, and delete the `gone` keys that made no row."""
     key = list(_strategy(table).key)
     current = bench.read(table, _bounds(table, rows) if gone is None else None)
@@ -189,7 +189,7 @@ def _apply(bench: Workbench, table: Table, changed: DataFrame) -> Changes:
     if not kinds:
         return NOTHING
     if kinds == {"insert"}:  # compared with the table above, under the lease: nothing to match
-        return _append(bench, table, changed)
+        return append(bench, table, changed)
     counts = bench.merge(table, _strategy(table).key, changed, bounds_of(table, groups))
     after = changed.where(f"{CHANGE} <> 'delete'") if kinds - {"delete"} else None
     before = old_rows(changed.where(f"{CHANGE} <> 'insert'"), table.column_names)
