@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --durations=10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check notebook dist lock clean FORCE
+.PHONY: help setup demo test test-slow check bench bench-large notebook dist lock clean FORCE
 MAKEFLAGS += --no-print-directory
 
 help: ## list the verbs
@@ -38,6 +38,14 @@ check: $(READY) ## lint, formatting and types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+bench: $(READY) ## time the lake beside its peers on 1M events, in 15 minutes
+	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m docs.generate
+
+bench-large: $(READY) ## the same day onto 1M, 10M and 30M events; says its time and disk first
+	@$(BIN)/python -m benchmarks --large
+	@$(BIN)/python -m docs.generate
 
 notebook: $(READY) ## open the notebook in JupyterLab
 	@$(BIN)/python -m jupyterlab notebooks/explore.ipynb

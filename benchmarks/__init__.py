@@ -1,0 +1,1 @@
+"""How fast the lake is beside the usual ways of doing the same job: `make bench`, `make bench-large`."""

@@ -1,0 +1,89 @@
+"""`python -m benchmarks [--large]`: time the lake beside its peers, and keep the figures.
+
+Results go to benchmarks/results/*.json, and from there into docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import answers, large, page, reading
+from benchmarks.cases import Workspace, first_loads, nothing_new, one_more_day, timed
+from benchmarks.data import sources
+from benchmarks.processes import figures
+from runtime.engine.spark import JAVA, java_version
+
+DATA = Path("data/bench")
+RESULTS = Path(__file__).parent / "results"
+PEERS = ("duckdb_recompute", "polars_merge", "tuned_pyspark", "usual_pyspark")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmarks that were asked for, and write the page anew."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--large", action="store_true", help="10M and 30M events instead of the peers")
+    parser.add_argument("--events", type=int, default=1_000_000, help="events of the first load")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each case runs at most")
+    parser.add_argument("--no-spark", action="store_true", help="leave out what needs Java")
+    asked = parser.parse_args(arguments)
+    if asked.large:
+        keep("large", large.measured(DATA, asked.rounds))
+    else:
+        spark = not asked.no_spark and java_version() in JAVA
+        keep("bench", measured(DATA, asked.events, asked.rounds, spark=spark))
+    page.draw_all()
+
+
+def measured(folder: Path, events: int, rounds: int, *, spark: bool) -> dict[str, Any]:
+    """Check the peers' answers, time all cases, then the reading."""
+    at = Workspace(folder / f"work-{events}", sources(folder, events))
+    shutil.rmtree(at.folder, ignore_errors=True)
+    loads = first_loads(at, spark=spark)
+    runs = timed(loads, 1)
+    checked = wrong_answers(at)
+    runs = timed(loads, rounds) | timed(one_more_day(at, spark=spark), rounds)
+    runs |= timed(nothing_new(at), 2 * rounds)
+    lake = at.out("lake on sail")
+    return {
+        "events": events,
+        "differences": checked,
+        "cases": [{"name": n, "who": w, **figures(r)} for (n, w), r in runs.items()],
+        "month": reading.month(lake, rounds),
+        "questions": reading.questions(lake, rounds),
+    }
+
+
+def wrong_answers(at: Workspace) -> dict[str, dict[str, int]]:
+    """Per peer the rows that differ from ours; all of them must be none."""
+    outs = {peer: at.out(peer) for peer in PEERS if Path(at.out(peer)).exists()}
+    found = {peer: answers.differences(at.out("lake on sail"), out) for peer, out in outs.items()}
+    if any(found.values()):
+        raise SystemExit(f"a peer gives other rows than the lake, so its time would say nothing: {found}")
+    return found
+
+
+def keep(name: str, results: Mapping[str, Any]) -> None:
+    """Write results with the machine they were made on."""
+    machine = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+    }
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"machine": machine, **results}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
