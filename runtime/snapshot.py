@@ -120,7 +120,7 @@ class Snapshot:
 
     def sql(self, statement: str) -> pyarrow.Table:
         """One reading statement of DuckDB's dialect over all tables. Raises UsageError."""
-        return run_on_duckdb(self.connection, statement)
+        return run_on_duckdb(self.connection, statement, self.versions)
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:

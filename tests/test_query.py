@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 import gold
+from runtime.dialect_spark import over_views, reading_query
 from runtime.errors import UsageError
-from runtime.query import _spark_query
-
-
-@dataclass
-class Published:
-    """The part of a snapshot that the rewriting asks for."""
-
-    batch_id: int = 3
-    versions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(gold.TABLES, 1))
 
 
 def rewritten(statement: str) -> str:
-    return _spark_query(statement, Published())[0]  # type: ignore[arg-type]
+    return over_views(reading_query(statement), gold.TABLES, batch_id=3)[0]
 
 
 @pytest.mark.parametrize(

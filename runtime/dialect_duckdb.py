@@ -1,0 +1,119 @@
+"""What a statement of DuckDB's dialect may do, judged on the tree that DuckDB's own parser makes of it.
+
+What may be there is listed, and all else refused: the closed connection is a second lock, and does not keep
+a statement from files of the lake that no batch published.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import UsageError
+from runtime.suggest import no_such_table
+
+if TYPE_CHECKING:
+    import duckdb
+
+EXPLAIN = re.compile(r"\s*explain\b(?P<analyze>\s+analyze\b)?", re.IGNORECASE)
+QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
+SOURCES = {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
+# Functions of one value that tell of the machine, or leave a trace.
+REFUSED = {
+    "current_setting", "getenv", "write_log", "nextval", "currval", "setval", "sleep_ms", "pg_sleep",
+    "json_serialize_plan",
+}  # fmt: skip
+READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or EXPLAIN of one of these"
+
+
+def judged(connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]) -> str:
+    """The statement to run, which reads these tables and nothing else. Raises UsageError, duckdb.Error."""
+    import duckdb
+
+    parsed = connection.extract_statements(statement)
+    if len(parsed) != 1:
+        raise UsageError(f"query: expected one statement, got {len(parsed)}. Ask for one thing at a time.")
+    if parsed[0].type == duckdb.StatementType.EXPLAIN:
+        return _explained(connection, statement, tables)
+    _require(parsed[0].type == duckdb.StatementType.SELECT, f"a {parsed[0].type.name} statement")
+    _require_reading(_tree(connection, statement), tables)
+    return statement
+
+
+def _explained(connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]) -> str:
+    """Put together anew around the part that was judged, so that nothing else is run."""
+    begin = EXPLAIN.match(statement)
+    if begin is None:
+        raise UsageError("query: EXPLAIN must be the first word of its statement.")
+    inner = judged(connection, statement[begin.end() :], tables)
+    return f"explain {'analyze' if begin['analyze'] else ''} {inner}"
+
+
+def _tree(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
+    # All of it: a result with rows left keeps the connection from the next statement.
+    ((text,),) = connection.execute("select json_serialize_sql(?::varchar)", [statement]).fetchall()
+    try:
+        tree = json.loads(text)
+    except RecursionError:
+        raise UsageError("query: the statement is nested too deeply.") from None
+    if tree.get("error", True):
+        raise UsageError(f"query: the statement cannot be judged: {tree.get('error_message', 'no tree')}")
+    return tree
+
+
+def _require_reading(tree: Any, tables: Collection[str]) -> None:
+    """Raises UsageError for the first part that does more than read these tables."""
+    known = {table.casefold() for table in tables}
+    ctes = {str(cte["key"]).casefold() for part in _parts(tree) for cte in _ctes(part)}
+    for part in _parts(tree):
+        kind = str(part.get("type", ""))
+        if kind.endswith("_NODE"):
+            _require(kind in QUERIES, f"a {kind.partition('_')[0]}")
+        elif kind == "TABLE_FUNCTION":
+            _require_function(part["function"]["function_name"], part["function"]["function_name"] in SOURCES)
+        elif kind == "BASE_TABLE":
+            _require_table(part, known, ctes, tables)
+        elif part.get("class") == "FUNCTION":
+            _require_function(part["function_name"], part["function_name"].casefold() not in REFUSED)
+
+
+def _parts(tree: Any) -> Iterator[dict[str, Any]]:
+    waiting = [tree]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+
+
+def _ctes(part: dict[str, Any]) -> list[dict[str, Any]]:
+    ctes = part.get("cte_map")
+    return list(ctes["map"]) if isinstance(ctes, dict) else []
+
+
+def _require_table(
+    part: dict[str, Any], known: Collection[str], ctes: Collection[str], tables: Collection[str]
+) -> None:
+    schema, table = part["schema_name"], part["table_name"]
+    name = f"{schema}.{table}" if schema else table
+    is_known = name.casefold() in known or schema.casefold() == "information_schema"
+    is_cte = not schema and table.casefold() in ctes
+    if part["catalog_name"] or not (is_known or is_cte):
+        raise no_such_table(name, tables)
+
+
+def _require(is_reading: bool, what: str) -> None:
+    if not is_reading:
+        raise UsageError(f"query: this is {what}, and query only reads: {READS}.")
+
+
+def _require_function(name: str, is_allowed: bool) -> None:
+    if not is_allowed:
+        raise UsageError(
+            f"query: the function {name} is not allowed here: query reads the tables of the lake as a batch "
+            "published them, and neither files nor settings."
+        )
