@@ -18,7 +18,7 @@ from runtime.engine import Engine
 from runtime.ledger import Contents, State, now
 from runtime.planning import SOURCES, Batch
 from runtime.progress import Progress
-from runtime.steps import bronze, gold, periods, silver
+from runtime.steps import bronze, gold, periods, quarantine, silver
 from runtime.steps.workbench import NOTHING, Changes, Workbench
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, in_order
 
@@ -47,13 +47,13 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
         batch_id,
         content_bytes,
         late=_late(known, batch),
-        redelivered=_redelivered(known, {p.file.delivery for p in batch}),
+        redelivered=redelivered_files(known, {p.file.delivery for p in batch}),
     )
-    new = _new(shared.tables, known)
+    new = new_tables(shared.tables, known)
     for name in new & known.published:
         shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, rows and all
     _walk(shared, bench, new, batch, at)
-    state = _state(shared, bench, known, kind="run", begun=begun)
+    state = state_after(shared, bench, known, kind="run", begun=begun)
     return replace(
         state,
         files={s: sum(p.file.listed.source == s for p in batch) for s in SOURCES},
@@ -70,7 +70,7 @@ def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
         shared.heads.recreate(table)
     done: set[int] = set()
     benches = []
-    redelivered = _redelivered(known, set(known.ingested) | set(known.partial))
+    redelivered = redelivered_files(known, set(known.ingested) | set(known.partial))
     for chunk in _chunks(known, batch_bytes):
         taken = {d for state in chunk for d in (*state.deliveries, *map(int, state.partial))}
         bench = Workbench(
@@ -88,13 +88,13 @@ def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
                 arrived = bench.read(table).where(f"_batch_id in ({ids})")
                 bench.changes[table.name] = Changes(after=arrived)
         for table in derived:
-            _do(shared, bench, table, lambda t=table, b=bench: _derive(b, t))  # type: ignore[misc]
+            carry_out(shared, bench, table, lambda t=table, b=bench: derive(b, t))  # type: ignore[misc]
         done |= taken
         benches.append(bench)
         shared.heads.store.clear_scratch()
     total = Workbench(shared.engine, shared.heads, known.next_batch_id)
-    total.changes = {t.name: _sum([b.changes[t.name] for b in benches]) for t in derived}
-    return _state(shared, total, known, kind="full refresh", begun=begun)
+    total.changes = {t.name: summed([b.changes[t.name] for b in benches]) for t in derived}
+    return state_after(shared, total, known, kind="full refresh", begun=begun)
 
 
 def _walk(shared: Lakeside, bench: Workbench, new: set[str], batch: Batch, at: datetime) -> None:
@@ -102,34 +102,38 @@ def _walk(shared: Lakeside, bench: Workbench, new: set[str], batch: Batch, at: d
         write = table.write
         if isinstance(write, Deliver):
             slices = [s for p in batch if p.file.listed.source == write.source for s in p.slices]
-            _do(shared, bench, table, lambda t=table, s=slices: bronze.deliver(bench, t, s, at))  # type: ignore[misc]
+            carry_out(shared, bench, table, lambda t=table, s=slices: bronze.deliver(bench, t, s, at))  # type: ignore[misc]
         elif table.name in new and isinstance(write, Merge):
-            _do(shared, bench, table, lambda t=table: gold.fill(bench, t))  # type: ignore[misc]
+            carry_out(shared, bench, table, lambda t=table: gold.fill(bench, t))  # type: ignore[misc]
         elif table.name in new and isinstance(write, Upsert):
             everything = bench.read(table.inputs[0].table)
-            _do(shared, bench, table, lambda t=table, r=everything: silver.upsert(bench, t, r))  # type: ignore[misc]
+            carry_out(shared, bench, table, lambda t=table, r=everything: silver.upsert(bench, t, r))  # type: ignore[misc]
         else:
-            _do(shared, bench, table, lambda t=table: _derive(bench, t))  # type: ignore[misc]
+            carry_out(shared, bench, table, lambda t=table: derive(bench, t))  # type: ignore[misc]
 
 
-def _derive(bench: Workbench, table: Table) -> Changes:
+def derive(bench: Workbench, table: Table) -> Changes:
+    """Bring a table up to date with the change sets of its inputs."""
     if isinstance(table.write, Upsert):
         return silver.upsert(bench, table, bench.changes[table.inputs[0].table.name].after)
     if isinstance(table.write, Collect):
-        return silver.collect(bench, table)
+        return quarantine.collect(bench, table)
     if isinstance(table.inputs[0], Periods):
         return periods.merge(bench, table, table.inputs[0])
     return gold.merge(bench, table)
 
 
-def _do(shared: Lakeside, bench: Workbench, table: Table, step: Callable[[], Changes]) -> None:
+def carry_out(shared: Lakeside, bench: Workbench, table: Table, step: Callable[[], Changes]) -> None:
+    """One table's step, told to whoever watches."""
     begun = time.monotonic()
     bench.changes[table.name] = changes = step()
-    verb = VERBS[type(table.write)] if not changes.is_empty else "unchanged"
+    verb = "merge" if changes.updated or changes.deleted else VERBS[type(table.write)]
+    verb = "unchanged" if changes.is_empty else verb
     shared.progress.table(table.name, verb, changes, time.monotonic() - begun)
 
 
-def _state(shared: Lakeside, bench: Workbench, known: Contents, *, kind: str, begun: float) -> State:
+def state_after(shared: Lakeside, bench: Workbench, known: Contents, *, kind: str, begun: float) -> State:
+    """What a publish of the bench's work says."""
     last = known.last
     changes = bench.changes
     silver_changes = [changes[t.name] for t in shared.tables.values() if t.name in changes]
@@ -141,8 +145,8 @@ def _state(shared: Lakeside, bench: Workbench, known: Contents, *, kind: str, be
         tables={
             name: _table_entry(shared.heads, name, changes.get(name, NOTHING), last) for name in shared.tables
         },
-        records=_added([c.records for c in silver_changes]),
-        reasons=_added([c.reasons for c in silver_changes]),
+        records=added([c.records for c in silver_changes]),
+        reasons=added([c.reasons for c in silver_changes]),
         fingerprints=_fingerprints(shared.tables, last, kind),
         schemas={name: fingerprints.shape(t) for name, t in shared.tables.items()},
         seconds=round(time.monotonic() - begun, 3),
@@ -168,12 +172,12 @@ def _table_entry(heads: Heads, name: str, changes: Changes, last: State | None) 
 
 
 def _fingerprints(tables: Mapping[str, Table], last: State | None, kind: str) -> dict[str, str]:
-    """The rules the rows were made by: a run with changed rules does not remake old rows."""
-    old = last.fingerprints if last and kind == "run" else {}
+    """The rules the rows were made by: only a rebuild makes old rows anew by changed ones."""
+    old = last.fingerprints if last and kind != "full refresh" else {}
     return {name: old.get(name) or fingerprints.rules(table) for name, table in tables.items()}
 
 
-def _new(tables: Mapping[str, Table], known: Contents) -> set[str]:
+def new_tables(tables: Mapping[str, Table], known: Contents) -> set[str]:
     """Tables the code has and the lake has not; in a new lake none is special."""
     return set() if known.last is None else set(tables) - set(known.last.tables)
 
@@ -188,7 +192,7 @@ def _late(known: Contents, batch: Batch) -> frozenset[str]:
     )
 
 
-def _redelivered(known: Contents, deliveries: set[int]) -> dict[str, list[list[int]]]:
+def redelivered_files(known: Contents, deliveries: set[int]) -> dict[str, list[list[int]]]:
     """Per source, the deliveries of every file of these that is in the lake in several contents."""
     present = deliveries | known.ingested | set(known.partial)
     by_path: dict[tuple[str, str], list[int]] = {}
@@ -226,17 +230,19 @@ def _source(known: Contents, delivery: int) -> str:
     return known.deliveries[delivery].source
 
 
-def _sum(parts: Sequence[Changes]) -> Changes:
+def summed(parts: Sequence[Changes]) -> Changes:
+    """The counts of several change sets of one table."""
     return Changes(
         inserted=sum(c.inserted for c in parts),
         updated=sum(c.updated for c in parts),
         deleted=sum(c.deleted for c in parts),
-        records=_added([c.records for c in parts]),
-        reasons=_added([c.reasons for c in parts]),
+        records=added([c.records for c in parts]),
+        reasons=added([c.reasons for c in parts]),
     )
 
 
-def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+def added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Counts by name, put together."""
     names = dict.fromkeys(name for c in counts for name in c)
     return {name: sum(c.get(name, 0) for c in counts) for name in names}
 

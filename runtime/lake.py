@@ -159,7 +159,7 @@ class Lakehouse:
 
     @property
     def quarantine(self) -> Quarantine:
-        """The records that broke a rule: `.reasons()` and `.records(…)`."""
+        """The records that broke a rule: `.reasons()`, `.records(…)`, `.retry()`."""
         return Quarantine(self)
 
     def restore(
@@ -267,6 +267,6 @@ def _quarantine(known: Contents) -> dict[str, int]:
     for state in known.chain:
         if state.kind == "full refresh":
             counts = {}
-        for reason, n in state.reasons.items():
+        for reason, n in state.reasons.items():  # a retry takes away what it accepts
             counts[reason] = counts.get(reason, 0) + n
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(((r, n) for r, n in counts.items() if n), key=lambda item: (-item[1], item[0])))

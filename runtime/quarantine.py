@@ -8,9 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
+from runtime.ledger import State
+from runtime.progress import Progress, Silent
+from runtime.runner import Runner
+from runtime.steps.quarantine import collecting
 from runtime.steps.silver import READABLE
 from runtime.suggest import nearest
-from runtime.table import Collect, Table, Upsert
+from runtime.table import Upsert
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
@@ -29,6 +33,25 @@ RECORDS = """
     where (len($reasons) = 0 or list_has_any(reasons, $reasons)) and ($batch is null or _batch_id = $batch)
     order by _delivery, _source_line limit $limit
 """
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of the quarantined records: `left` in quarantine, `relabelled` of them for other reasons
+    than before. `state` is what was published, None when nothing changed."""
+
+    left: int
+    relabelled: int
+    state: State | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `quarantine retry --format json` prints."""
+        records = self.state.records if self.state else {}
+        outcomes = {name: records.get(name, 0) for name in ("accepted", "duplicate", "superseded")}
+        return {
+            "batch_id": self.state.batch_id if self.state else None,
+            "records": {**outcomes, "quarantined": self.left, "relabelled": self.relabelled},
+        }
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,24 @@ class Quarantine:
             )
         return self._query(RECORDS, {"reasons": list(reasons), "batch": batch, "limit": limit})
 
+    def retry(self, *, progress: Progress | None = None) -> Retried:
+        """Judge the records again by the rules of now; those that pass are taken in.
+
+        Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
+        """
+        held = self._rows()
+        runner = Runner(self.lake.settings, self.lake.tables, progress or Silent())
+        state = runner.retry_quarantine() if held else None
+        left = self._rows() if state is None else state.tables[self._table]["rows"]
+        return Retried(left, state.tables[self._table]["updated"] if state else 0, state)
+
+    @property
+    def _table(self) -> str:
+        return collecting(self.lake.tables).name
+
+    def _rows(self) -> int:
+        return int(self.lake.status()["tables"][self._table]["rows"])
+
     def _names(self) -> set[str]:
         """The names of all rules, and of those that rejected a record before they left the code."""
         judged = [t for t in self.lake.tables.values() if isinstance(t.write, Upsert)]
@@ -74,11 +115,5 @@ class Quarantine:
 
     def _query(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         snapshot = self.lake.at()
-        name = quarantine_table(self.lake.tables).name
-        found = snapshot.connection.sql(statement.format(table=name), params=dict(values))
+        found = snapshot.connection.sql(statement.format(table=self._table), params=dict(values))
         return list(found.to_arrow_table().to_pylist())
-
-
-def quarantine_table(tables: Mapping[str, Table]) -> Table:
-    """The table that collects what others reject."""
-    return next(t for t in tables.values() if isinstance(t.write, Collect))

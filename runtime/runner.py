@@ -16,6 +16,7 @@ from runtime.lease import Owner, claim, is_held
 from runtime.ledger import Contents, Ledger, State, state_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
+from runtime.retrying import retry
 from runtime.rollback import roll_back, rolled_back, unpublished
 from runtime.s3.access import Access
 from runtime.settings import Settings
@@ -164,6 +165,27 @@ class Runner:
                 state = batches.rebuild(shared, known, self.settings.batch_bytes)
                 self._commit(owner, shared, state)
         return Report(states=[state])
+
+    def retry_quarantine(self) -> State | None:
+        """Judge the quarantined records again; gives the state published, None when nothing changed.
+
+        Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
+        """
+        known = self.ledger.contents()
+        self._require_same_shape(known)
+        if new := sorted(self._new_tables(known)):
+            raise UsageError(
+                f"quarantine retry: {', '.join(new)} is new in the code and not in the lake yet. Fill it "
+                "first with: python lakehouse.py run"
+            )
+        with (
+            claim(self.ledger, "quarantine retry", self.settings.lease_seconds) as owner,
+            self._at_work(owner) as shared,
+        ):
+            state = retry(shared, self.ledger.contents(), self.settings.batch_bytes)
+            if state is not None:
+                self._commit(owner, shared, state)
+        return state
 
     @contextmanager
     def _at_work(self, owner: Owner) -> Iterator[Lakeside]:

@@ -1,4 +1,4 @@
-"""`quarantine`: what was rejected and why."""
+"""`quarantine`: what was rejected and why, and trying it again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
+from runtime.cli.display import display
 from runtime.cli.invocation import Family, Invocation, command
-from runtime.cli.output import emit, emit_lines, emit_rows
+from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
 from runtime.cli.texts import count
 from runtime.cli.values import visible
 
 REASON = ("reason", "records", "sources", "batches", "first", "last")
 RECORD = ("source", "file", "line", "batch_id", "reasons", "raw")
+EMPTY = "The quarantine is empty."
 LONGEST = 2_000  # characters of a record that a person is shown
 
 
@@ -26,7 +28,7 @@ def list_(asked: Invocation) -> None:
     """
     found = asked.open().quarantine.reasons()
     if asked.format == "table" and not found:
-        emit("The quarantine is empty.\n")
+        emit(EMPTY + "\n")
     elif asked.format == "table":
         emit_rows(REASON, [_reason(row) for row in found], "table")
         asked.say(f"next: {asked.next_command('quarantine show ' + found[0]['reason'])}")
@@ -57,6 +59,34 @@ def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: i
         asked.say(f"(the first {count(most, 'record')}; --limit shows more)")
 
 
+@command
+def retry(asked: Invocation) -> None:
+    """Judge the quarantined records again, after a rule changed; those that pass are taken in.
+
+    They keep their delivery and their line, so the tables become what they would be had the rule been
+    so from the start. Other records are not judged again: `run --full-refresh` does that.
+    """
+    lake = asked.open()
+    with display(asked, lake.tables) as progress:
+        done = lake.quarantine.retry(progress=progress)
+    told = done.as_json()
+    if asked.format == "json":
+        emit_json(told)
+    elif asked.format == "csv":
+        emit_rows(("batch_id", *told["records"]), [(told["batch_id"], *told["records"].values())], "csv")
+    else:
+        emit(_outcome(told["records"], published=done.state is not None) + "\n")
+
+
+def _outcome(records: dict[str, int], *, published: bool) -> str:
+    left = count(records["quarantined"], "record")
+    if not published:
+        return f"Nothing to do: {left} in quarantine, judged as before." if records["quarantined"] else EMPTY
+    relabelled = records["relabelled"]
+    others = f", {relabelled:,} of them for other reasons than before" if relabelled else ""
+    return f"Still in quarantine: {left}{others}."
+
+
 def _reason(row: dict[str, Any]) -> list[Any]:
     shown = {
         **row,
@@ -82,6 +112,6 @@ def _record(row: dict[str, Any]) -> Iterator[str]:
 
 quarantine = Family(
     "quarantine",
-    {"list": list_, "show": show},
-    help="What was rejected and why.",
+    {"list": list_, "show": show, "retry": retry},
+    help="What was rejected and why; try it again after a rule changed.",
 )

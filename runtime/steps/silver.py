@@ -1,4 +1,4 @@
-"""Silver: parse, type, clean, validate and deduplicate the batch's records; keep what was rejected.
+"""Silver: parse, type, clean, validate and deduplicate the batch's records; tell what was rejected.
 
 Precedence among records of one key is (_delivery, _source_line), never the batch. Normally a batch
 brings only higher precedences, so its rows are compared with the table and nothing else is read. When
@@ -45,7 +45,7 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
     groups = _groups(table, staged)
     bounds = bounds_of(table, (g for g in groups if g["valid"]))
     merged = _take(bench, table, staged, groups, bounds)
-    reasons = _reasons(staged) if _total(groups, "rejected") else {}
+    reasons = reasons_of(staged) if _total(groups, "rejected") else {}
     return Changes(
         after=merged.after,
         before=merged.before,
@@ -55,18 +55,6 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
         reasons=reasons,
         records=_records(bench, table, staged, groups, merged, bounds),
     )
-
-
-def collect(bench: Workbench, table: Table) -> Changes:
-    """Append the rejected records of the table's inputs."""
-    rejects = [bench.changes.get(i.table.name, NOTHING).rejects for i in table.inputs]
-    some = next((frame for frame in rejects if frame is not None), None)
-    if some is None:
-        return NOTHING
-    columns = ("raw", "_reasons", "_source_file", "_source_line", "_delivery")
-    frames = [(some.where("false") if f is None else f).select(*columns) for f in rejects]
-    rows = table.build(*frames).selectExpr("*", f"{bench.batch_id} as _batch_id")
-    return Changes(inserted=bench.append(table, rows)["inserted"])
 
 
 def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
@@ -142,7 +130,7 @@ def _rejects(staged: DataFrame, arrived: DataFrame) -> DataFrame:
     return raw.join(rejected, ["_delivery", "_source_line"])
 
 
-def _reasons(staged: DataFrame) -> dict[str, int]:
+def reasons_of(staged: DataFrame) -> dict[str, int]:
     """How often each reason applies."""
     counted = staged.selectExpr("explode(_reasons) as reason").groupBy("reason").count()
     return {r["reason"]: r["count"] for r in rows_of(counted)}
@@ -226,6 +214,7 @@ def _records(
     if accepted < valid:
         beside = with_old(staged.where(VALID), bench.read(table, bounds), _upsert(table).key, "inner")
         same = beside.where(f"not {differs(table.content)}").count()
+        accepted = min(accepted, same)  # out of order, a key's row may be another record's than one of these
     return {
         "delivered": _total(groups, "records"),
         "accepted": accepted,
