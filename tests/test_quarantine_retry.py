@@ -253,6 +253,39 @@ def any_record(chance: random.Random) -> dict[str, Any]:
 
 
 @long_on_spark
+def test_records_restored_away_are_judged_when_they_come_again(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries, gold_is_known: Callable[[], None]
+) -> None:
+    deliveries.logs("1.json", [play(level="gold"), play(userId="x")])
+    lake = open_lake("lake", deliveries)
+    lake.run()
+    deliveries.logs("2.json", [play(level="gold", location="Paris"), play(sessionId=2, level="gold")])
+    lake.run()
+    lake.restore(1)
+    gold_is_known()
+    assert retried(lake)["accepted"] == 1
+    assert rows(lake, "select location from gold.songplays") == [{"location": "London"}]
+    lake.run()
+    assert_as_if_always_so(open_lake, engine, lake, deliveries)
+
+
+@long_on_spark
+def test_a_retry_restored_away_leaves_the_records_in_quarantine_to_be_tried_again(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries, gold_is_known: Callable[[], None]
+) -> None:
+    deliveries.logs("1.json", [play(level="gold"), play(userId="x")])
+    lake = open_lake("lake", deliveries)
+    lake.run()
+    before = lake.status()["quarantine"]
+    gold_is_known()
+    assert retried(lake)["accepted"] == 1
+    lake.restore(1)
+    assert lake.status()["quarantine"] == before
+    assert retried(lake)["accepted"] == 1
+    assert_as_if_always_so(open_lake, engine, lake, deliveries)
+
+
+@long_on_spark
 def test_a_table_new_in_the_code_is_filled_first(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
