@@ -168,6 +168,7 @@ def _table_entry(heads: Heads, name: str, changes: Changes, last: State | None) 
         "rows": measured["rows"],
         "files": measured["files"],
         "bytes": measured["bytes"],
+        "excess": measured.get("excess", 0),
     }
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from runtime.errors import Fenced
 from runtime.s3.access import AWS, Access
@@ -29,6 +30,9 @@ PROPERTIES = {
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
+
+# A small file and its like are merged into middling ones: any two of them fit into one.
+SMALL, MIDDLING = 16 * 1024**2, 32 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,24 @@ def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
 
 
 def size(table: DeltaTable) -> Mapping[str, int]:
-    """`rows`, `files` and `bytes` of the version that is open."""
+    """`rows`, `files`, `bytes` and `excess` of the version that is open.
+
+    `excess` counts the files that merging the small ones of each partition would take away.
+    """
     files = file_list(table)
     return {
         "rows": sum(files["num_records"]),
         "files": len(files["path"]),
         "bytes": sum(files["size_bytes"]),
+        "excess": _excess(files),
     }
+
+
+def _excess(files: Mapping[str, list[Any]]) -> int:
+    partitions = [values for name, values in files.items() if name.startswith("partition.")]
+    each = list(zip(*partitions, strict=True)) if partitions else [()] * len(files["path"])
+    small = Counter(p for p, bytes_ in zip(each, files["size_bytes"], strict=True) if bytes_ < SMALL)
+    return sum(small.values()) - len(small)
 
 
 def file_list(table: DeltaTable) -> dict[str, list[Any]]:
@@ -161,8 +176,28 @@ class Heads:
         A table that is at that version has nothing to go back to.
         """
         if version != self._expected[name]:
-            self._tables[name].restore(version, commit_properties=CommitProperties(max_commit_retries=0))
-            self.wrote(name)
+            table = self._tables[name]
+            self._commit(name, lambda guard: table.restore(version, commit_properties=guard))
+
+    def compact(self, name: str, target_bytes: int, tasks: int | None) -> bool:
+        """Merge files of each partition up to a size. Whether there were any to merge. Raises Fenced."""
+        optimizer, before = self._tables[name].optimize, self._expected[name]
+        self._commit(
+            name,
+            lambda guard: optimizer.compact(
+                target_size=target_bytes, max_concurrent_tasks=tasks, commit_properties=guard
+            ),
+        )
+        return self._expected[name] > before
+
+    def _commit(self, name: str, write: Callable[[CommitProperties], object]) -> None:
+        """What the control plane itself does to a table; it may turn out to be nothing."""
+        try:
+            write(CommitProperties(max_commit_retries=0))
+        except CommitFailedError as conflict:
+            self._tables[name].update_incremental()
+            raise self._foreign(name) from conflict
+        self.wrote(name, may_be_nothing=True)
 
     def wrote(self, name: str, *, may_be_nothing: bool = False) -> Mapping[str, int]:
         """Row counts of the commit our engine just made. Raises Fenced if anyone else committed."""
@@ -181,13 +216,16 @@ class Heads:
             self._require(name, expected)
 
     def _require(self, name: str, version: int) -> None:
-        found = self._tables[name].version()
-        if found != version:
-            raise Fenced(
-                f"{self.store.uri(name)} is at version {found} where this run expected {version}: "
-                "someone else wrote to it while the run held the lease. Nothing was published; "
-                "find the other writer, then run again: the next run rolls back."
-            )
+        if self._tables[name].version() != version:
+            raise self._foreign(name, version)
+
+    def _foreign(self, name: str, wanted: int | None = None) -> Fenced:
+        expected = self._expected[name] if wanted is None else wanted
+        return Fenced(
+            f"{self.store.uri(name)} is at version {self._tables[name].version()} where this run expected "
+            f"{expected}: someone else wrote to it while the run held the lease. Nothing was published; "
+            "find the other writer, then run again: the next run rolls back."
+        )
 
     def is_empty(self, name: str, values: Mapping[str, Iterable[object]] | None = None) -> bool:
         """Whether no file holds rows of these partition values (of the whole table without)."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from runtime.engine import Engine
+    from runtime.upkeep.compaction import Compaction
     from runtime.upkeep.restore import Restoration
 
 
@@ -183,6 +184,17 @@ class Lakehouse:
         if dry_run:
             return restore.prospect(place, batch)
         return restore.restore(place, batch, allow_unavailable=allow_unavailable, since=since)
+
+    def optimize(
+        self, *names: str, target_bytes: int | None = None, progress: Progress | None = None
+    ) -> Compaction:
+        """Merge the small files of tables, given by table or layer (all by default), as one new state.
+
+        Readers of older batches are not affected. Raises UsageError, LeaseHeld, Fenced.
+        """
+        from runtime.upkeep import compaction
+
+        return compaction.optimize(self._place(progress), names, target_bytes)
 
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done.

@@ -23,6 +23,7 @@ from runtime.settings import Settings
 from runtime.sources.listing import BadFile
 from runtime.sources.places import Places
 from runtime.table import Table
+from runtime.upkeep import compaction
 
 
 @dataclass
@@ -109,6 +110,9 @@ class Runner:
         for batch in cut or [()]:
             if state := self._publish(owner, shared, batch, report):
                 report.states.append(state)
+        if report.states:
+            last = report.states[-1]
+            compaction.after_run(owner, shared.heads, last, self.settings, self.progress)
 
     def _publish(self, owner: Owner, shared: Lakeside, batch: Batch, report: Report) -> State | None:
         """Take one batch in. Files that change under our hands are left for the next run."""

@@ -15,7 +15,7 @@ from runtime.settings_secrets import shown
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b?", re.IGNORECASE)
 
 
-def _in_bytes(value: object) -> object:
+def in_bytes(value: object) -> object:
     if not isinstance(value, str):
         return value
     size = _SIZE.fullmatch(value.strip())
@@ -39,7 +39,7 @@ def _web_address(value: str) -> str:
     return value
 
 
-Bytes = Annotated[int, BeforeValidator(_in_bytes), Field(ge=1)]
+Bytes = Annotated[int, BeforeValidator(in_bytes), Field(ge=1)]
 ConfValue = Annotated[str, BeforeValidator(_as_conf_value)]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -69,6 +69,8 @@ class Settings(BaseModel):
     max_unpacked_bytes: Bytes = 2 * 1024**3
     lease_seconds: Annotated[int, Field(ge=1)] = 60
     partitions: Annotated[int, Field(ge=1)] | None = None
+    compact_after: Annotated[int, Field(ge=0)] | None = 50
+    target_file_size: Bytes = 128 * 1024**2
     history_days: Annotated[int, Field(ge=0)] | None = None
     spark: Mapping[str, ConfValue] = {}
     s3: S3 = S3()

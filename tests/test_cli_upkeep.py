@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import gold
 from lakehouse import Lakehouse
 from runtime.cli import main
 from tests.deliveries import Deliveries
@@ -69,3 +70,19 @@ def test_restore_tells_what_it_would_do_and_what_it_did(options: list[str], caps
     assert "back to batch 1" in capsys.readouterr().out
     assert main(["restore", "--batch=3", *options]) == 0
     assert "nothing to do" in capsys.readouterr().err
+
+
+def test_optimize_prints_files_before_and_after(options: list[str], capsys: Capture) -> None:
+    done = printed(capsys, ["optimize", "gold", *options])
+    assert done["batch_id"] == 3
+    assert set(done["tables"]) == {table.name for table in gold.GOLD}
+    users = done["tables"]["gold.users"]
+    assert (users["files_before"], users["files_after"]) == (2, 1)
+    assert main(["optimize", "--target-file-size=1MB", "--format=csv", *options]) == 0
+    assert (
+        capsys.readouterr().out.splitlines()[0] == "table,files_before,files_after,bytes_before,bytes_after"
+    )
+    assert main(["optimize", "silver.event", *options]) == 2
+    assert "did you mean silver.events?" in capsys.readouterr().err
+    for size in ("much", "0"):
+        assert main(["optimize", f"--target-file-size={size}", *options]) == 2

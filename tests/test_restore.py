@@ -53,7 +53,8 @@ def test_after_any_restore_the_next_run_brings_back_what_was_there(
 ) -> None:
     chance = random.Random(seed)
     sources = Deliveries(tmp_path / "any")
-    lake = open_lake("lake", sources, batch_bytes=chance.choice([500, 2_000, 1_000_000]))
+    batch_bytes, compact_after = chance.choice([500, 2_000, 1_000_000]), chance.choice([0, 2])
+    lake = open_lake("lake", sources, batch_bytes=batch_bytes, compact_after=compact_after)
     for number in range(7):
         deliver(chance, sources, number)
         if chance.random() < 0.3:

@@ -58,15 +58,19 @@ def _commit(commit: dict[str, Any]) -> list[Any]:
 def _state(state: dict[str, Any]) -> tuple[str, ...]:
     records = [f"{state['records'].get(name, 0):,}" for name in RECORDS]
     files = f"{sum(state['files'].values()):,}"
-    changed = f"back to batch {state['base']}" if state["kind"] == "restore" else _changed(state["tables"])
+    changed = _changed(state)
     took = f"{state['seconds']:.1f}"
     at = when(state["at"])
     return str(state["batch_id"]), state["kind"], at, files, *records, changed, took, state["engine"]
 
 
-def _changed(tables: dict[str, dict[str, int]]) -> str:
+def _changed(state: dict[str, Any]) -> str:
     """`users +12 ~3, time +40`: what became of gold."""
-    gold = {n.removeprefix("gold."): t for n, t in tables.items() if n.startswith("gold.")}
+    if state["kind"] == "restore":
+        return f"back to batch {state['base']}"
+    if state["kind"] == "optimize":
+        return "no row; small files merged"
+    gold = {n.removeprefix("gold."): t for n, t in state["tables"].items() if n.startswith("gold.")}
     changes = [f"{name} {text}" for name, table in gold.items() if (text := change_text(table))]
     return ", ".join(changes) or "nothing"
 

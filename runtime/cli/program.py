@@ -7,6 +7,7 @@ import click
 from runtime.cli.diff import diff
 from runtime.cli.history import history
 from runtime.cli.invocation import Command, shared_options
+from runtime.cli.optimize import optimize
 from runtime.cli.plan import plan
 from runtime.cli.quarantine import quarantine
 from runtime.cli.query import query
@@ -19,7 +20,7 @@ from runtime.cli.unlock import unlock
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query, diff],
-    "Care": [quarantine, restore, unlock],
+    "Care": [quarantine, restore, optimize, unlock],
 }
 
 
