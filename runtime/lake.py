@@ -20,8 +20,9 @@ from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
 from runtime.suggest import nearest
 from runtime.table import Table
+from runtime.upkeep import pins
 from runtime.upkeep.standing import Place
-from runtime.upkeep.states import state_of
+from runtime.upkeep.states import readable, state_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.engine import Engine
     from runtime.upkeep.compaction import Compaction
     from runtime.upkeep.restore import Restoration
+    from runtime.upkeep.vacuum import Clearance
 
 
 @dataclass(frozen=True)
@@ -133,12 +135,13 @@ class Lakehouse:
         }
 
     def upkeep(self) -> dict[str, Any]:
-        """What `status` tells a person besides: the last state, unreadable files, the lease."""
+        """What `status` tells a person besides: the last state, pins, unreadable files, the lease."""
         ledger = self._ledger()
         known = ledger.contents()
         lease = ledger.lease()
         return {
             "last": known.last,
+            "pins": dict(known.pins),
             "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in known.bad.items()],
             "lease": lease if is_held(lease) else None,
         }
@@ -147,16 +150,26 @@ class Lakehouse:
         """All published states, oldest first; or one table's commits, each with its batch.
 
         A state has batch_id, kind, base (the batch whose content it continues), at (ISO 8601, UTC),
-        files, records, tables, seconds, engine ('' where none was at work) and code_version.
+        files, records, tables, seconds, engine ('' where none was at work), code_version, pinned (the
+        label or None) and vacuumed_at (when it became unreadable, or None).
         """
         known = self._known()
         states = sorted(known.batches.values(), key=lambda s: s.batch_id)
         if table is not None:
             return self._commits(table, states)
-        shown = ("batch_id", "kind", "base", "at", "files", "records", "tables", "seconds", "engine")
-        return [
-            {**{name: getattr(s, name) for name in shown}, "code_version": s.code_version} for s in states
-        ]
+        shown = (
+            "batch_id",
+            "kind",
+            "base",
+            "at",
+            "files",
+            "records",
+            "tables",
+            "seconds",
+            "engine",
+            "code_version",
+        )
+        return [{**{name: getattr(s, name) for name in shown}, **_upkeep(known, s.batch_id)} for s in states]
 
     @property
     def quarantine(self) -> Quarantine:
@@ -195,6 +208,33 @@ class Lakehouse:
         from runtime.upkeep import compaction
 
         return compaction.optimize(self._place(progress), names, target_bytes)
+
+    def vacuum(
+        self,
+        *,
+        history_days: int | None = None,
+        dry_run: bool = False,
+        since: int | None = None,
+        progress: Progress | None = None,
+    ) -> Clearance:
+        """Remove files that no batch we keep reads. `history_days`: the setting by default.
+
+        `dry_run` only looks; `since` removes only if that batch is still the last one. Raises
+        UsageError, LeaseHeld, Fenced.
+        """
+        from runtime.upkeep import vacuum
+
+        place = self._place(progress)
+        days = self.settings.history_days if history_days is None else history_days
+        return vacuum.prospect(place, days) if dry_run else vacuum.vacuum(place, days, since=since)
+
+    def pin(self, batch: int, label: str) -> None:
+        """Keep a batch readable through every vacuum. Raises UsageError, LeaseHeld, Fenced."""
+        pins.pin(self._place(), batch, label)
+
+    def unpin(self, batch: int) -> str:
+        """Take the pin from a batch; gives its label. Raises UsageError, LeaseHeld, Fenced."""
+        return pins.unpin(self._place(), batch)
 
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done.
@@ -250,12 +290,17 @@ class Lakehouse:
         return engine.start(chosen.engine, confs=chosen.spark, partitions=chosen.partitions)
 
 
+def _upkeep(known: Contents, batch: int) -> dict[str, str | None]:
+    at = known.vacuumed.get(batch)
+    return {"pinned": known.pins.get(batch), "vacuumed_at": at.isoformat() if at else None}
+
+
 def _state_at(known: Contents, as_of: str | datetime) -> State:
     at = _instant(as_of)
     states = sorted(known.batches.values(), key=lambda s: s.batch_id)
     before = [s for s in states if s.published_at <= at]
     if before:
-        return before[-1]
+        return readable(known, before[-1])
     raise UsageError(
         f"Nothing was published at or before {at:%Y-%m-%d %H:%M:%S} UTC: the first state, batch "
         f"{states[0].batch_id}, was published at {states[0].published_at:%Y-%m-%d %H:%M:%S} UTC."

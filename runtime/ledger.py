@@ -8,6 +8,9 @@ A Delta table, `_ledger`, written only through delta-rs. One row per fact:
 | seen     | delivery, signature: a known content under a new modification time    |
 | bad      | source, path, uri, signature, error: a file that could not be read    |
 | state    | batch_id, body: everything a publish says, as JSON                    |
+| pin      | batch_id, body: the label; the batch is spared by every vacuum        |
+| unpin    | batch_id                                                              |
+| vacuum   | body: the batches that became unreadable, as JSON                     |
 
 The lease is not a row but the metadata of the newest commit, so that every commit of the owner renews
 it, and a commit by anyone else makes the owner's next one fail.
@@ -18,7 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +48,7 @@ SCHEMA = pa.schema(
         ("body", pa.string()),
     ]
 )
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COMPACT_AFTER = 50  # live files; keeps a read of the ledger to a few milliseconds
 
 
@@ -98,6 +102,8 @@ class Contents:
     deliveries: Mapping[int, Delivery]
     states: Sequence[State]
     bad: Mapping[tuple[str, str], tuple[str, str]]  # (source, path) -> (signature, error)
+    pins: Mapping[int, str] = field(default_factory=dict)  # batch -> label
+    vacuumed: Mapping[int, datetime] = field(default_factory=dict)  # batch -> when
 
     @property
     def last(self) -> State | None:
@@ -108,6 +114,11 @@ class Contents:
     def batches(self) -> Mapping[int, State]:
         """States by batch id; a rolled-back state's newer versions replace its older ones."""
         return {state.batch_id: state for state in self.states}
+
+    @cached_property
+    def readable(self) -> tuple[State, ...]:
+        """The states whose files are there, by batch id."""
+        return tuple(s for n, s in sorted(self.batches.items()) if n not in self.vacuumed)
 
     @cached_property
     def chain(self) -> tuple[State, ...]:
@@ -249,6 +260,21 @@ def state_row(state: State) -> dict[str, Any]:
     return {"kind": "state", "batch_id": state.batch_id, "body": json.dumps(asdict(state))}
 
 
+def pin_row(batch_id: int, label: str) -> dict[str, Any]:
+    """A pin as a ledger row."""
+    return {"kind": "pin", "batch_id": batch_id, "body": label}
+
+
+def unpin_row(batch_id: int) -> dict[str, Any]:
+    """The end of a pin as a ledger row."""
+    return {"kind": "unpin", "batch_id": batch_id}
+
+
+def vacuum_row(batches: Sequence[int]) -> dict[str, Any]:
+    """What a vacuum makes unreadable, as a ledger row."""
+    return {"kind": "vacuum", "body": json.dumps(list(batches))}
+
+
 def now() -> datetime:
     """The time on this machine, UTC."""
     return datetime.now(UTC)
@@ -277,7 +303,27 @@ def _contents(rows: list[dict[str, Any]]) -> Contents:
         deliveries[old.delivery] = Delivery(**{**asdict(old), "signature": r["signature"]})
     states = [(r["at"], State(**json.loads(r["body"]))) for r in rows if r["kind"] == "state"]
     states.sort(key=lambda pair: (pair[1].batch_id, pair[0]))
-    return Contents(deliveries, tuple(state for _, state in states), _bad(rows, deliveries))
+    return Contents(
+        deliveries,
+        tuple(state for _, state in states),
+        _bad(rows, deliveries),
+        _pins(rows),
+        _vacuumed(rows),
+    )
+
+
+def _pins(rows: list[dict[str, Any]]) -> dict[int, str]:
+    pins: dict[int, str] = {}
+    for r in sorted((r for r in rows if r["kind"] in ("pin", "unpin")), key=lambda r: r["at"]):
+        pins.pop(r["batch_id"], None)
+        if r["kind"] == "pin":
+            pins[r["batch_id"]] = r["body"]
+    return pins
+
+
+def _vacuumed(rows: list[dict[str, Any]]) -> dict[int, datetime]:
+    facts = [(r["at"], json.loads(r["body"])) for r in rows if r["kind"] == "vacuum"]
+    return {batch: EPOCH + timedelta(microseconds=at) for at, batches in sorted(facts) for batch in batches}
 
 
 def _bad(

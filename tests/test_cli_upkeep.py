@@ -86,3 +86,45 @@ def test_optimize_prints_files_before_and_after(options: list[str], capsys: Capt
     assert "did you mean silver.events?" in capsys.readouterr().err
     for size in ("much", "0"):
         assert main(["optimize", f"--target-file-size={size}", *options]) == 2
+
+
+def test_vacuum_names_what_would_be_lost_and_asks(
+    options: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["vacuum", *options]) == 0
+    assert "Nothing to remove." in capsys.readouterr().err
+    # All that batch 1 reads is read by batch 2 as well.
+    assert printed(capsys, ["vacuum", "--history-days=0", "--yes", *options])["unreadable"] == []
+    assert main(["optimize", *options]) == 0
+    lost = ["vacuum", "--history-days=0", *options]
+    assert main(lost) == 2
+    shown = capsys.readouterr()
+    assert "Batches that would become unreadable: 1, 2." in shown.out
+    assert "2 batches would become unreadable" in shown.err
+    monkeypatch.setattr("sys.stdin", Terminal("\n"))
+    assert main(lost) == 1
+    would = printed(capsys, [*lost, "--dry-run"])
+    did = printed(capsys, [*lost, "--yes"])
+    assert (would["done"], did) == (False, {**would, "done": True})
+    assert did["unreadable"] == [1, 2]
+    assert did["tables"]["gold.users"]["files"] == 2
+    assert main(["query", "--batch=1", "select 1", *options]) == 2
+    assert main(["query", "--batch=3", "select 1", *options]) == 0
+    assert main(["history", *options]) == 0
+    assert "vacuumed 20" in capsys.readouterr().out
+
+
+def test_pins_are_shown_by_history_and_status(options: list[str], capsys: Capture) -> None:
+    assert printed(capsys, ["pin", "1", "--label=Q3 report", *options]) == {
+        "batch_id": 1,
+        "pinned": "Q3 report",
+    }
+    assert main(["optimize", *options]) == 0
+    assert printed(capsys, ["vacuum", "--history-days=0", "--yes", *options])["unreadable"] == [2]
+    assert main(["history", *options]) == 0
+    assert "pinned: Q3 report" in capsys.readouterr().out
+    assert main(["status", *options]) == 0
+    assert "pinned      1 (Q3 report)" in capsys.readouterr().out
+    assert printed(capsys, ["unpin", "1", *options]) == {"batch_id": 1, "pinned": None}
+    assert main(["unpin", "1", *options]) == 2
+    assert main(["pin", "1", *options]) == 2  # a pin says why

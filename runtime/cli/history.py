@@ -16,6 +16,7 @@ RECORDS = ("delivered", "accepted", "quarantined")
 COUNTS = ("version", "inserted", "updated", "deleted", "rows")
 RIGHT = ("batch", "files", *RECORDS, "seconds")
 STATE = ("batch", "kind", "UTC", "files", *RECORDS, "changed in gold", "seconds", "engine")
+NOTE = "note"
 VERSION = ("batch_id", "at", "table", *COUNTS)
 VERSIONS = (
     "A table's version is what other Delta readers take as versionAsOf. Records that a changed file no "
@@ -44,7 +45,12 @@ def history(asked: Invocation, table: str | None) -> None:
 
 
 def _describe(asked: Invocation, states: list[dict[str, Any]]) -> None:
-    emit_rows(STATE, [_state(s) for s in states], "table", right=RIGHT)
+    notes = [_note(s) for s in states]
+    if any(notes):
+        rows = [(*_state(s), note) for s, note in zip(states, notes, strict=True)]
+        emit_rows((*STATE, NOTE), rows, "table", right=RIGHT)
+    else:
+        emit_rows(STATE, [_state(s) for s in states], "table", right=RIGHT)
     if asked.verbose:
         emit("\n")
         emit_rows(VERSION, _versions(states), "table")
@@ -62,6 +68,13 @@ def _state(state: dict[str, Any]) -> tuple[str, ...]:
     took = f"{state['seconds']:.1f}"
     at = when(state["at"])
     return str(state["batch_id"]), state["kind"], at, files, *records, changed, took, state["engine"]
+
+
+def _note(state: dict[str, Any]) -> str:
+    """Whether vacuum spares the batch, or has had it."""
+    if state["vacuumed_at"]:
+        return f"vacuumed {when(state['vacuumed_at'])}"
+    return f"pinned: {state['pinned']}" if state["pinned"] is not None else ""
 
 
 def _changed(state: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from runtime.cli.diff import diff
 from runtime.cli.history import history
 from runtime.cli.invocation import Command, shared_options
 from runtime.cli.optimize import optimize
+from runtime.cli.pin import pin, unpin
 from runtime.cli.plan import plan
 from runtime.cli.quarantine import quarantine
 from runtime.cli.query import query
@@ -16,11 +17,12 @@ from runtime.cli.run import run
 from runtime.cli.sample import sample
 from runtime.cli.status import status
 from runtime.cli.unlock import unlock
+from runtime.cli.vacuum import vacuum
 
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query, diff],
-    "Care": [quarantine, restore, optimize, unlock],
+    "Care": [quarantine, restore, optimize, vacuum, pin, unpin, unlock],
 }
 
 

@@ -52,6 +52,8 @@ def _facts(lake: str, quarantine: dict[str, int], upkeep: dict[str, Any]) -> Ite
     took = f"{last.seconds:.1f} s{f' on {last.engine}' if last.engine else ''}"
     yield "last batch", f"{last.batch_id} ({last.kind}), {when(last.at)} UTC, {took}"
     yield "quarantine", "see below" if quarantine else "empty"
+    if upkeep["pins"]:
+        yield "pinned", ", ".join(f"{batch} ({label})" for batch, label in sorted(upkeep["pins"].items()))
     yield "bad files", f"{len(upkeep['bad_files'])}, see below" if upkeep["bad_files"] else "none"
     if lease is None:
         yield "lease", "free"

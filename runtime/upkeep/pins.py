@@ -1,0 +1,36 @@
+"""Pins: batches that every vacuum spares, each with a label that says why."""
+
+from __future__ import annotations
+
+from runtime.errors import UsageError
+from runtime.lease import claim
+from runtime.ledger import pin_row, unpin_row
+from runtime.upkeep.standing import Place, last_of
+from runtime.upkeep.states import state_of
+
+
+def pin(place: Place, batch: int, label: str) -> None:
+    """Keep a batch readable until it is unpinned; a pinned one gets the new label.
+
+    Raises UsageError when the batch cannot be read, LeaseHeld, Fenced.
+    """
+    ledger = place.ledger()
+    last_of(ledger.contents())
+    with claim(ledger, "pin", place.settings.lease_seconds) as owner:
+        known = ledger.contents()
+        state_of(known, batch)
+        if known.pins.get(batch) != label:
+            owner.commit([pin_row(batch, label)])
+
+
+def unpin(place: Place, batch: int) -> str:
+    """Take the pin from a batch; gives its label. Raises UsageError when it has none."""
+    ledger = place.ledger()
+    last_of(ledger.contents())
+    with claim(ledger, "unpin", place.settings.lease_seconds) as owner:
+        pins = ledger.contents().pins
+        if batch not in pins:
+            listed = ", ".join(map(str, sorted(pins))) or "none"
+            raise UsageError(f"unpin: batch {batch} is not pinned. Pinned: {listed}.")
+        owner.commit([unpin_row(batch)])
+    return pins[batch]

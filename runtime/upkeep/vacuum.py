@@ -1,0 +1,91 @@
+"""Vacuum: remove the files that no state we keep reads.
+
+Kept are the last state, pinned batches, and what a reader could ask for within `history_days`: states
+published since then, and the one that was current when they begin. null keeps every state, and then only
+what killed runs left behind is removed. Another batch stays readable as long as all its files are needed.
+The tables' logs stay whole, and no table gets a new version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from runtime.errors import UsageError
+from runtime.ledger import Contents, State, now, vacuum_row
+from runtime.upkeep.files import Readings, lying, remove
+from runtime.upkeep.standing import Place, last_of, standing
+
+
+@dataclass(frozen=True)
+class Clearance:
+    """What a vacuum removes: `batches` become unreadable; `files` and bytes by table; `since` was last."""
+
+    batches: Sequence[int]
+    files: Mapping[str, Mapping[str, int]]
+    since: int
+    done: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to remove."""
+        return not self.batches and not any(self.files.values())
+
+
+def prospect(place: Place, history_days: int | None) -> Clearance:
+    """What a vacuum would remove. Raises UsageError for a lake without a batch."""
+    return _prospect(place, place.ledger().contents(), history_days)
+
+
+def vacuum(place: Place, history_days: int | None, *, since: int | None = None) -> Clearance:
+    """Remove what no kept state reads. `since`: only if that batch is still the last one.
+
+    Raises UsageError, LeaseHeld, Fenced.
+    """
+    with standing(place, "vacuum") as held:
+        found = _prospect(place, held.known, history_days)
+        if since is not None and found.since != since:
+            raise UsageError(
+                f"vacuum: batch {found.since} was published while you were asked about batch {since}. "
+                "Nothing was removed; look again."
+            )
+        if found.batches:
+            # Said before it is done: whatever stops us, no batch looks readable that is not.
+            held.owner.commit([vacuum_row(found.batches)])
+        for name, files in found.files.items():
+            table = place.store.open(name)
+            if files and table is not None:
+                held.owner.commit([])  # removing needs the lease no less than publishing
+                remove(table, files)
+    return replace(found, done=True)
+
+
+def _prospect(place: Place, known: Contents, history_days: int | None) -> Clearance:
+    kept, readings = kept_states(known, history_days), Readings(place.store)
+    needed = {name: readings.of_all(name, kept) for name in sorted(known.published)}
+    spared = {state.batch_id for state in kept}
+    lost = [
+        state.batch_id
+        for state in known.readable
+        if state.batch_id not in spared
+        and any(not readings.of(n, t["version"]) <= needed[n] for n, t in state.tables.items())
+    ]
+    files = {name: _needless(place, name, paths) for name, paths in needed.items()}
+    return Clearance(lost, files, last_of(known).batch_id)
+
+
+def kept_states(known: Contents, history_days: int | None) -> list[State]:
+    """The states that stay readable, oldest first."""
+    if history_days is None:
+        return list(known.readable)
+    start = now() - timedelta(days=history_days)
+    before = [s.batch_id for s in known.readable if s.published_at <= start]
+    pinned = {*known.pins, last_of(known).batch_id, *before[-1:]}
+    return [s for s in known.readable if s.batch_id in pinned or s.published_at > start]
+
+
+def _needless(place: Place, name: str, needed: Collection[str]) -> dict[str, int]:
+    """The files of a table, with their bytes, that are not needed."""
+    table = place.store.open(name)
+    return {} if table is None else {p: size for p, size in lying(table).items() if p not in needed}
