@@ -33,7 +33,19 @@ def build(songs: DataFrame) -> DataFrame:
 TABLE = Table(
     name="gold.artists",
     grain="one row per artist_id",
-    inputs=(Fold(silver_songs.TABLE, key=("artist_id",), whole=True),),
+    inputs=(
+        Fold(
+            silver_songs.TABLE,
+            key=("artist_id",),
+            whole=True,
+            made_by=(
+                ("name", "artist_name"),
+                ("location", "artist_location"),
+                ("latitude", "artist_latitude"),
+                ("longitude", "artist_longitude"),
+            ),
+        ),
+    ),
     build=build,
     write=Merge(key=("artist_id",)),
     schema="""

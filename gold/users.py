@@ -37,6 +37,11 @@ TABLE = Table(
             silver_events.TABLE,
             key=("user_id",),
             since=("event_date", "cast(_seen_at as date)"),
+            made_by=(
+                ("_seen_at", "event_at"),
+                ("_session_id", "session_id"),
+                ("_item_in_session", "item_in_session"),
+            ),
         ),
     ),
     build=build,

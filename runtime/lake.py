@@ -20,6 +20,7 @@ from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
 from runtime.suggest import nearest
 from runtime.table import Table
+from runtime.trace import Trace, trace_row
 from runtime.upkeep import pins
 from runtime.upkeep.standing import Place
 from runtime.upkeep.states import readable, state_of
@@ -84,6 +85,14 @@ class Lakehouse:
         Reads only the files that differ. Raises UsageError for an unknown batch, table or key.
         """
         return compare(self.at(batch=before), self.at(batch=after), tables, key)
+
+    def trace(self, table: str, key: object, *, batch: int | None = None) -> Trace:
+        """A row back to the records it was made from, with their files and lines.
+
+        A bare name means gold. `key` is a value, its text, or a tuple for several columns. Raises
+        UsageError for an unknown table, key or batch.
+        """
+        return trace_row(self.at(batch=batch), table, key)
 
     def run(self, *, progress: Progress | None = None, **options: bool) -> Report:
         """Bring the lake up to date with its sources.

@@ -31,11 +31,12 @@ class Upsert:
     """One row per `key`; of several records for a key, the one delivered last wins.
 
     `key` may be a hash of `identity`, the columns that really tell rows apart; two identities under one
-    key stop the run.
+    key stop the run. `fields` are the delivered fields those come from: what a record is searched by.
     """
 
     key: tuple[str, ...]
     identity: tuple[str, ...]
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,15 @@ class Fold:
 
     Without more said, all input rows of a key make the same row (an instant). Where the newest wins,
     `since` = (input column, expression over our columns): input rows below that value are older than
-    the row, so they need not be read. `whole`: a change needs all input rows of its key.
+    the row, so they need not be read. `whole`: a change needs all input rows of its key. `made_by`: pairs
+    (our column, input column) that agree for the input row a row was made from.
     """
 
     table: Table
     key: tuple[str, ...]
     since: tuple[str, str] | None = None
     whole: bool = False
+    made_by: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

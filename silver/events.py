@@ -55,7 +55,11 @@ TABLE = Table(
     grain="one row per (session_id, item_in_session, event_at)",
     inputs=(Records(log_data.TABLE),),
     build=build,
-    write=Upsert(key=("event_id",), identity=("session_id", "item_in_session", "event_at")),
+    write=Upsert(
+        key=("event_id",),
+        identity=("session_id", "item_in_session", "event_at"),
+        fields=("sessionId", "itemInSession", "ts"),
+    ),
     partition_by=("event_date",),
     schema="""
         event_id bigint not null comment 'non-negative hash of session_id, item_in_session, event_at',

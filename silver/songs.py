@@ -40,7 +40,7 @@ TABLE = Table(
     grain="one row per song_id",
     inputs=(Records(song_data.TABLE),),
     build=build,
-    write=Upsert(key=("song_id",), identity=("song_id",)),
+    write=Upsert(key=("song_id",), identity=("song_id",), fields=("song_id",)),
     schema="""
         song_id string not null comment 'natural key, from the catalogue',
         title string not null comment 'title, cleaned',

@@ -16,12 +16,13 @@ from runtime.cli.restore import restore
 from runtime.cli.run import run
 from runtime.cli.sample import sample
 from runtime.cli.status import status
+from runtime.cli.trace import trace
 from runtime.cli.unlock import unlock
 from runtime.cli.vacuum import vacuum
 
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
-    "Read": [status, history, query, diff],
+    "Read": [status, history, query, diff, trace],
     "Care": [quarantine, restore, optimize, vacuum, pin, unpin, unlock],
 }
 

@@ -1,0 +1,46 @@
+"""`trace`: where a row comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit_json, emit_lines, emit_rows
+from runtime.cli.values import as_json
+
+if TYPE_CHECKING:
+    from runtime.trace import Record, Trace
+
+RECORD = ("table", "outcome", "file", "line", "delivery", "batch_id", "reasons", "raw")
+
+
+@command
+@click.argument("table")
+@click.argument("key")
+@click.option("--batch", type=int, metavar="N", help="The lake as batch N published it.")
+def trace(asked: Invocation, table: str, key: str, batch: int | None) -> None:
+    """A row back to its raw record, file and line. A bare TABLE means gold.
+
+    With it come the other records of its key: duplicates, those a later delivery corrected, and those in
+    quarantine; for a user, every event that changed the row; for a play without a song, the nearest songs.
+    csv lists the records only.
+    """
+    found = asked.open().trace(table, key, batch=batch)
+    if asked.format == "json":
+        emit_json(as_json(found.as_dict()))
+    elif asked.format == "csv":
+        emit_rows(RECORD, _records(found), "csv")
+    else:
+        emit_lines(found.lines())
+
+
+def _records(found: Trace) -> Iterator[tuple[object, ...]]:
+    for record in dict.fromkeys(found.records):
+        yield tuple(_cell(record, name) for name in RECORD)
+
+
+def _cell(record: Record, name: str) -> object:
+    return " ".join(record.reasons) if name == "reasons" else getattr(record, name)
