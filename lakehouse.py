@@ -19,6 +19,7 @@ def __getattr__(name: str) -> object:
     from runtime.lake import Lakehouse
 
     Lakehouse.tables = gold.TABLES
+    Lakehouse.star = gold.STAR
     return Lakehouse
 
 

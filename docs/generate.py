@@ -18,6 +18,7 @@ import gold
 import silver
 from runtime.cli.invocation import shared_options
 from runtime.cli.program import SECTIONS, program
+from runtime.export.ddl import Star
 from runtime.steps.silver import READABLE
 from runtime.table import Collect, Deliver, Input, Merge, Table, Upsert
 from silver import events, songs
@@ -29,7 +30,7 @@ from tests.dirty_records import LOGS, SONGS, Dirt
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{n}.md" for n in ("tables", "commands", "input", "adding-a-table")),
+    *(ROOT / "docs" / f"{n}.md" for n in ("tables", "commands", "input", "export", "adding-a-table")),
 )
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
 COMMAND_LINE = "python lakehouse.py"
@@ -221,6 +222,14 @@ def outcome_of_file(case: BadFile) -> str:
     return "; ".join([*parts, *filter(None, [case.note])]).replace(str(MAX_UNPACKED), "N")
 
 
+def star() -> str:
+    """The star schema as an export declares it in PostgreSQL, without comments."""
+    made = Star(gold.STAR, "sparkify")
+    said = (s for t in made.tables for s in (made.create(t), made.primary_key(t), *made.keys(t)))
+    statements = "".join(f"{statement};\n" for statement in said).replace('"', "")
+    return f"```sql\n{statements}```"
+
+
 def module(path: str) -> str:
     """A table's module, as it is."""
     return f"```python\n{(ROOT / path).read_text(encoding='utf-8')}```"
@@ -252,6 +261,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "rules": rules,
     "dirt": dirt,
     "changes": changes,
+    "star": star,
     "users-module": users_module,
     "user-levels-module": user_levels_module,
 }

@@ -1,6 +1,7 @@
 """The star schema: song plays and the four dimensions around them; and what else analysts ask for.
 
-`TABLES` lists every table of the lake, all layers: a new gold table is one module and one line here.
+`STAR` is what an export copies. `TABLES` lists every table of the lake, all layers: a new gold table is
+one module and one line here.
 """
 
 import bronze

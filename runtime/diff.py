@@ -87,6 +87,16 @@ class TableDiff:
         return {change: found.get(change, 0) for change in CHANGES}
 
     @property
+    def after_sql(self) -> str:
+        """A query for the inserted and updated rows as they are now, in the columns that count."""
+        return f"select unnest(after) from ({self._changes}) where after is not null"
+
+    @property
+    def gone_sql(self) -> str:
+        """A query for the keys of the deleted rows."""
+        return f"select unnest(row_key) from ({self._changes}) where after is null"
+
+    @property
     def is_empty(self) -> bool:
         """Whether both states hold the same rows."""
         return not any(self.counts.values())

@@ -6,6 +6,7 @@ LakehouseError             3  internal: something the project should have preven
 ├── SourceError            2  a source is missing or cannot be listed
 ├── StorageError           2  S3 refuses, or does not answer
 ├── EngineError            2  the engine cannot start (Java, jars, memory)
+├── TargetError            2  PostgreSQL cannot be reached, or refuses what an export asks
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
 ├── CheckFailed            1  a check the user asked for found something
 ├── LeaseHeld              4  another run is writing to this lake
@@ -47,6 +48,12 @@ class StorageError(LakehouseError):
 
 class EngineError(LakehouseError):
     """The engine cannot start or is not there."""
+
+    exit_code = 2
+
+
+class TargetError(LakehouseError):
+    """PostgreSQL cannot be reached, or refuses what an export asks."""
 
     exit_code = 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from runtime.engine import Engine
+    from runtime.export.exporting import Exported
     from runtime.upkeep.compaction import Compaction
     from runtime.upkeep.restore import Restoration
     from runtime.upkeep.vacuum import Clearance
@@ -42,6 +43,7 @@ class Lakehouse:
 
     # The layers' tables. The entry module sets them: the runtime imports no layer.
     tables: ClassVar[Mapping[str, Table]] = {}
+    star: ClassVar[Sequence[Table]] = ()
 
     @classmethod
     def open(cls, target: str | None = None, *, set: Sequence[str] = (), **flags: str | None) -> Self:
@@ -103,6 +105,27 @@ class Lakehouse:
         if not options.get("full_refresh"):
             check_sources(self.settings)
         return Runner(self.settings, self.tables, progress or Silent()).run(**options)
+
+    def export(
+        self,
+        to: str,
+        *,
+        schema: str = "sparkify",
+        batch: int | None = None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Exported:
+        """Bring the star schema in a PostgreSQL database to a batch, by default the last published.
+
+        Raises UsageError, TargetError, LeaseHeld.
+        """
+        from runtime.export.ddl import Star
+        from runtime.export.exporting import Export
+        from runtime.export.target import check_address
+
+        check_address(to)
+        ledger = self._ledger()
+        exports = Export(self.at(batch=batch), ledger.contents(), ledger.id, Star(self.star, schema), note)
+        return exports.to(to)
 
     def plan(self) -> dict[str, Any]:
         """What the next run would do, and why. Starts nothing.

@@ -175,6 +175,11 @@ class Ledger:
         """The version this handle has read or written last; -1 where there is no ledger."""
         return -1 if self._table is None else self._table.version()
 
+    @property
+    def id(self) -> str:
+        """What tells this lake from any other, wherever it is moved to."""
+        return str(self._opened.metadata().id)
+
     def refresh(self) -> None:
         """Read the newest version."""
         self._table = open_table(self.uri)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 # Keys are compared without separators, so access_key, access.key and accessKey are one word.
 _SECRET_KEY = re.compile(r"secret|password|passwd|token|credential|accesskey|privatekey")
+_IN_ADDRESS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@|(\bpassword=)[^&\s]+", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(AKIA|ASIA)[0-9A-Z]{16}|-----BEGIN|://[^/\s:@]*:[^/\s@]+@")
 
 ADVICE = (
@@ -30,6 +31,11 @@ def secret_comments(text: str) -> Iterator[int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if holds_secret(line.partition("#")[2]):
             yield number
+
+
+def without_passwords(text: str) -> str:
+    """The text, passwords in addresses masked."""
+    return _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2]}***{'@' if found[1] else ''}", text)
 
 
 def _names_a_secret(key: str) -> bool:

@@ -161,8 +161,8 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
     del listed["Options"]
     assert listed == {
         "Pipeline": ["run", "plan", "sample"],
-        "Read": ["status", "history", "query"],
-        "Care": ["quarantine", "unlock"],
+        "Read": ["status", "history", "query", "diff", "trace"],
+        "Care": ["quarantine", "restore", "optimize", "vacuum", "pin", "unpin", "unlock", "export"],
     }
     assert shown.code == 0
     assert shown.err == ""

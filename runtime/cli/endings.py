@@ -21,6 +21,7 @@ import click
 from runtime.cli.invocation import warn
 from runtime.cli.program import program
 from runtime.errors import LakehouseError
+from runtime.settings_secrets import without_passwords
 from runtime.suggest import nearest
 
 INTERNAL, USAGE, INTERRUPTED, TERMINATED = 3, 2, 130, 143
@@ -95,7 +96,7 @@ def _usage(wrong: click.UsageError) -> str:
     if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
         return wrong.format_message()
     asked = wrong.ctx.command_path if wrong.ctx else "python lakehouse.py"
-    what = _what(wrong)
+    what = without_passwords(_what(wrong))  # an address may stand where no argument belongs
     return f"error: {what}{'' if what[-1] in '.?' else '.'} See: {asked} --help"
 
 

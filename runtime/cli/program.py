@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runtime.cli.diff import diff
+from runtime.cli.export import export
 from runtime.cli.history import history
 from runtime.cli.invocation import Command, shared_options
 from runtime.cli.optimize import optimize
@@ -23,7 +24,7 @@ from runtime.cli.vacuum import vacuum
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query, diff, trace],
-    "Care": [quarantine, restore, optimize, vacuum, pin, unpin, unlock],
+    "Care": [quarantine, restore, optimize, vacuum, pin, unpin, unlock, export],
 }
 
 

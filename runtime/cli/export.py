@@ -1,0 +1,34 @@
+"""`export`: the star schema into PostgreSQL."""
+
+from __future__ import annotations
+
+import click
+
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit_json, emit_rows
+from runtime.export.target import check_address
+
+COUNTS = ("inserted", "updated", "deleted", "rows")
+HOW = {"full": "all rows", "changes": "what changed since batch {}", "nothing": "nothing to do"}
+
+
+@command
+@click.option("--to", required=True, metavar="URI", help="postgresql://user@host/database, no password.")
+@click.option("--schema", default="sparkify", metavar="S", help="Schema there.  [default: sparkify]")
+@click.option("--batch", type=int, metavar="N", help="The tables as batch N published them.")
+def export(asked: Invocation, to: str, schema: str, batch: int | None) -> None:
+    """The star schema into PostgreSQL: whole the first time, then what changed.
+
+    One transaction, which also records the batch. The password comes from PGPASSWORD, ~/.pgpass or a
+    service file.
+    """
+    check_address(to)
+    done = asked.open().export(to, schema=schema, batch=batch, note=asked.detail)
+    if asked.format == "json":
+        emit_json(done.as_json())
+        return
+    if done.how != "nothing" or asked.format == "csv":
+        rows = [(name, *(counts[c] for c in COUNTS)) for name, counts in done.tables.items()]
+        emit_rows(("table", *COUNTS), rows, asked.format)
+    said = HOW[done.how].format(done.from_batch)
+    asked.say(f"schema {done.schema} holds batch {done.batch_id}: {said} ({done.seconds:.1f} s)")

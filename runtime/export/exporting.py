@@ -1,0 +1,271 @@
+"""The export itself: what the target holds is compared with what it is to hold, and changed in one go.
+
+The target says which batch it holds, in the same transaction that wrote it. So an export that was cut off
+left nothing, one that was not acknowledged is found done, and both are told apart by looking.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from runtime.diff import Diff, TableDiff, compare
+from runtime.errors import LakehouseError, LeaseHeld, TargetError
+from runtime.export.ddl import RECORD, Star, bare, columns_of, key_of, listed
+from runtime.export.target import Target, transaction
+from runtime.ledger import Contents
+from runtime.query import closed_connection, quoted, text_literal
+from runtime.snapshot import Snapshot, select_rows
+from runtime.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+    from duckdb import DuckDBPyConnection as Connection
+
+AT_ONCE = 50_000  # rows sent at a time
+PATIENCE = 10.0  # seconds to wait for another export, which may be one that was killed just now
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did. `how` is `full`, `changes` or `nothing`; `tables` are without their layer."""
+
+    batch_id: int
+    from_batch: int | None
+    how: str
+    schema: str
+    tables: Mapping[str, Mapping[str, int]]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """What `export --format json` prints."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the target says it holds."""
+
+    lake_id: str
+    lake: str
+    batch_id: int
+    published_at: str
+    versions: Mapping[str, int]
+    shape: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """One export of a snapshot into a schema. `known` is what the lake's ledger says now."""
+
+    snapshot: Snapshot
+    known: Contents
+    lake_id: str
+    star: Star
+    note: Callable[[str], None]
+
+    def to(self, uri: str) -> Exported:
+        """Bring the target to the snapshot's batch. Raises TargetError, LeaseHeld."""
+        begun = time.monotonic()
+        with transaction(uri) as target:
+            _lock(target, self.star.schema)
+            found = self._relations(target)
+            held = self._held(target, found)
+            how, tables = self._bring(target, held, found)
+            if how != "nothing":
+                self._record(target)
+        took = round(time.monotonic() - begun, 3)
+        before = held.batch_id if held else None
+        return Exported(self.snapshot.batch_id, before, how, self.star.schema, tables, took)
+
+    def _bring(self, target: Target, held: Held | None, found: set[str]) -> tuple[str, dict[str, Any]]:
+        whole = held is not None and held.shape == self.star.shape
+        whole = whole and {bare(t) for t in self.star.tables} <= found
+        if held is None or not whole:
+            return "full", self._replace(target, found)
+        if self._wanted() == held:
+            return "nothing", self._counts({})
+        if (changes := self._changes_since(held)) is None:
+            return "full", self._replace(target, found, made=True)
+        return "changes", self._apply(target, changes)
+
+    def _wanted(self) -> Held:
+        """What the target says after this export."""
+        state = self.snapshot.state
+        versions = {t.name: self.snapshot.versions[t.name] for t in self.star.tables}
+        root = self.snapshot.store.root
+        return Held(self.lake_id, root, state.batch_id, state.at, versions, self.star.shape)
+
+    def _relations(self, target: Target) -> set[str]:
+        """Names in the schema, which is made if it is missing."""
+        schema = text_literal(self.star.schema)
+        if not target.rows(f"select 1 from pg_namespace where nspname = {schema}"):
+            target.execute(f"create schema {quoted(self.star.schema)}")
+        query = f"select relname::text from pg_class where relnamespace = {schema}::regnamespace"
+        return {name for (name,) in target.rows(query)}
+
+    def _held(self, target: Target, found: set[str]) -> Held | None:
+        """What an earlier export recorded. Raises TargetError for tables of anyone else."""
+        if RECORD not in found:
+            if foreign := sorted({bare(t) for t in self.star.tables} & found):
+                raise TargetError(
+                    f"schema {self.star.schema}: it has {', '.join(foreign)} already, which no export "
+                    "made. Name another with --schema, or move them away."
+                )
+            target.execute(*self.star.create_record())
+            return None
+        names = ("lake_id", "lake", "batch_id", "published_at", "versions", "shape")
+        rows = target.rows(f"select {listed(names)} from {self.star.record}")
+        held = [Held(**{**dict(zip(names, r, strict=True)), "versions": json.loads(r[4])}) for r in rows]
+        for other in held:
+            if other.lake_id != self.lake_id:
+                raise TargetError(
+                    f"schema {self.star.schema}: it holds batch {other.batch_id} of another lake, "
+                    f"{other.lake}. Name another with --schema, or drop this one with: "
+                    f"drop schema {quoted(self.star.schema)} cascade"
+                )
+        return replace(held[0], lake=self.snapshot.store.root) if held else None
+
+    def _changes_since(self, held: Held) -> Diff | None:
+        """How the snapshot differs from what the target holds; None when that can no longer be read."""
+        import duckdb
+
+        state = self.known.batches.get(held.batch_id)
+        if state is None or state.at != held.published_at:
+            self.note(f"the lake no longer knows batch {held.batch_id} as the target holds it: all anew")
+            return None
+        versions = {name: {"version": version} for name, version in held.versions.items()}
+        before = replace(self.snapshot, state=replace(state, tables=versions))
+        try:
+            changes = compare(before, self.snapshot, [t.name for t in self.star.tables])
+            return changes if changes.summary else None
+        except (duckdb.Error, LakehouseError) as error:
+            self.note(f"batch {held.batch_id}, which the target holds, cannot be read: {error} All anew.")
+            return None
+
+    def _replace(self, target: Target, found: set[str], *, made: bool = False) -> dict[str, Any]:
+        """Every table filled anew; `made`: they are there as declared, so what stands on them can stay."""
+        star, names = self.star, [self.star.name(t) for t in self.star.tables]
+        if made:
+            target.execute(*(s for t in star.tables for s in star.drop_keys(t)))
+            target.execute(f"truncate {', '.join(names)}")
+        else:
+            there = [star.name(t) for t in star.tables if bare(t) in found]
+            target.execute(*([f"drop table {', '.join(there)}"] if there else []))
+            target.execute(*map(star.create, star.tables))
+        lake = self._reader()
+        for table in star.tables:
+            query = f"select {listed([c.name for c in columns_of(table)])} from {table.name}"
+            sent = self._copy(target, star.schema, bare(table), query, lake)
+            self.note(f"{bare(table)}: {sent:,} rows")
+            target.execute(*([] if made else [star.primary_key(table), *star.comments(table)]))
+        target.execute(*(s for t in star.tables for s in star.keys(t)))
+        target.execute(*(f"analyze {name}" for name in names))
+        rows = {t.name: self.snapshot.state.tables[t.name]["rows"] for t in star.tables}
+        return self._counts({n: {"inserted": r, "updated": 0, "deleted": 0} for n, r in rows.items()})
+
+    def _apply(self, target: Target, changes: Diff) -> dict[str, Any]:
+        """Only the rows that differ: those of referred tables come first and leave last."""
+        counts = changes.summary
+        new = [t for t in self.star.tables if counts[t.name]["inserted"] or counts[t.name]["updated"]]
+        gone = [t for t in reversed(self.star.tables) if counts[t.name]["deleted"]]
+        for table in new:
+            difference = changes.tables[table.name]
+            self._stage(target, table, "rows", [c.name for c in columns_of(table)], difference)
+            target.execute(self.star.apply(table, _staged("rows", table)))
+        for table in gone:
+            self._stage(target, table, "gone", key_of(table), changes.tables[table.name])
+            target.execute(self.star.delete(table, _staged("gone", table)))
+        return self._counts(counts)
+
+    def _stage(
+        self, target: Target, table: Table, what: str, names: Sequence[str], changes: TableDiff
+    ) -> None:
+        """New rows, or the keys of those that go, in a temporary table."""
+        staged, columns = _staged(what, table), listed(names)
+        like = f"select {columns} from {self.star.name(table)} with no data"
+        target.execute(f"create temporary table {staged} on commit drop as {like}")
+        found = changes.after_sql if what == "rows" else changes.gone_sql
+        query = f"select {columns} from ({found})"
+        sent = self._copy(target, None, f"{what}_{bare(table)}", query, changes.connection)
+        self.note(f"{bare(table)}: {sent:,} {'changed rows' if what == 'rows' else 'rows gone'}")
+        target.execute(f"analyze {staged}")
+
+    def _copy(self, target: Target, schema: str | None, name: str, query: str, lake: Connection) -> int:
+        """Send the rows of a query. Raises LakehouseError when it is the lake that cannot be read."""
+        unreadable = list[Exception]()
+        try:
+            return target.copy(schema, name, _batches(lake, query, unreadable))
+        except TargetError:
+            if unreadable:
+                raise self._gone(unreadable[0]) from unreadable[0]
+            raise
+
+    def _gone(self, why: Exception) -> LakehouseError:
+        return LakehouseError(
+            f"batch {self.snapshot.batch_id} cannot be read: {str(why).partition(chr(10))[0]}. Were its "
+            "files removed by vacuum? Nothing of this export was written."
+        )
+
+    def _reader(self) -> Connection:
+        """DuckDB over the tables of the star, and no others: their files are all that is needed."""
+        import duckdb
+
+        files = {t.name: select_rows(t, self.snapshot.files(t.name)) for t in self.star.tables}
+        try:
+            return closed_connection(self.snapshot.store.root, files)
+        except duckdb.Error as error:
+            raise self._gone(error) from error
+
+    def _record(self, target: Target) -> None:
+        wanted = self._wanted()
+        values = [wanted.lake_id, wanted.lake, wanted.published_at, json.dumps(wanted.versions), wanted.shape]
+        lake_id, lake, at, versions, shape = map(text_literal, values)
+        target.execute(
+            f"delete from {self.star.record}",
+            f"insert into {self.star.record} (lake_id, lake, batch_id, published_at, versions, shape) "
+            f"values ({lake_id}, {lake}, {wanted.batch_id}, {at}, {versions}, {shape})",
+        )
+
+    def _counts(self, changes: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+        none = dict.fromkeys(("inserted", "updated", "deleted"), 0)
+        rows = {t.name: self.snapshot.state.tables[t.name]["rows"] for t in self.star.tables}
+        return {n.partition(".")[2]: {**changes.get(n, none), "rows": r} for n, r in rows.items()}
+
+
+def _lock(target: Target, schema: str) -> None:
+    """One export a schema at a time, until the transaction ends. Raises LeaseHeld."""
+    key = f"hashtextextended({text_literal(f'lakehouse export {schema}')}, 0)"
+    begun = time.monotonic()
+    while not target.rows(f"select pg_try_advisory_xact_lock({key})")[0][0]:
+        if time.monotonic() - begun > PATIENCE:
+            raise LeaseHeld(
+                f"schema {schema}: another export is writing to it and did not end within "
+                f"{PATIENCE:.0f} s. Wait for it; PostgreSQL lists it in pg_stat_activity by the "
+                "application name sparkify-lakehouse."
+            )
+        time.sleep(0.2)
+
+
+def _staged(what: str, table: Table) -> str:
+    return f"pg_temp.{quoted(f'{what}_{bare(table)}')}"
+
+
+def _batches(lake: Connection, query: str, unreadable: list[Exception]) -> pyarrow.RecordBatchReader:
+    """The rows, some at a time. The driver makes any failure of ours its own, so the cause is kept."""
+    import duckdb
+    import pyarrow as pa
+
+    reader = lake.sql(query).to_arrow_reader(AT_ONCE)
+
+    def each() -> Iterator[pyarrow.RecordBatch]:
+        try:
+            yield from reader
+        except duckdb.Error as error:
+            unreadable.append(error)
+            raise
+
+    return pa.RecordBatchReader.from_batches(reader.schema, each())

@@ -1,0 +1,127 @@
+"""One transaction in a PostgreSQL database, through ADBC. All of it becomes visible, or nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from runtime.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow
+    from adbc_driver_manager.dbapi import Connection
+
+ADDRESS = re.compile(r"postgres(?:ql)?://(?:(?P<user>[^/?#]*)@)?[^?#]*(?:\?(?P<options>.*))?", re.DOTALL)
+SECRETS = {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+WAYS = "in PGPASSWORD, in ~/.pgpass or in a service file (PGSERVICE)"
+# A client that is gone keeps no locks: the server looks for it once a second, also within a statement.
+SETTINGS = """
+    select set_config(name, value, true) from pg_settings join (values
+        ('client_connection_check_interval', '1000'), ('lock_timeout', '60000'),
+        ('standard_conforming_strings', 'on'), ('maintenance_work_mem', '262144'),
+        ('timezone', 'UTC')
+    ) as wanted (name, value) using (name)
+"""
+NO_TEXT = "22021"
+
+
+class Target:
+    """The open transaction. Every method raises TargetError when PostgreSQL refuses."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, *statements: str) -> int:
+        """Run statements; the number of rows the last one touched."""
+        touched = 0
+        for statement in statements:
+            with _told(), self._connection.cursor() as cursor:
+                cursor.execute(statement)
+                touched = cursor.rowcount
+        return touched
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        with _told(), self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
+    def copy(self, schema: str | None, table: str, rows: pyarrow.RecordBatchReader) -> int:
+        """COPY rows into a table, a batch at a time; without a schema the table is a temporary one."""
+        with _told(), self._connection.cursor() as cursor:
+            where: dict[str, Any] = {"db_schema_name": schema} if schema else {"temporary": True}
+            return cursor.adbc_ingest(table, rows, mode="append", **where)
+
+
+@contextmanager
+def transaction(uri: str) -> Iterator[Target]:
+    """Connect; commit when the block ends well, otherwise leave nothing. Raises TargetError, UsageError."""
+    connection = _connect(uri)
+    try:
+        target = Target(connection)
+        target.rows(SETTINGS)
+        yield target
+        with _told():
+            connection.commit()
+    finally:
+        with suppress(Exception):  # the connection may be what failed; the server rolls back by itself
+            connection.close()
+
+
+def check_address(uri: str) -> str:
+    """The address, if it names a database and holds no password. Raises UsageError, which never shows one."""
+    found = ADDRESS.fullmatch(uri)
+    if found is None:
+        raise UsageError(
+            "--to: expected an address such as postgresql://user@host/database or postgresql:///database."
+        )
+    _, _, password = (found["user"] or "").partition(":")
+    options = {name for name, value in parse_qsl(found["options"] or "") if value}
+    if password or options & SECRETS:
+        raise UsageError(
+            "--to: a password may not stand in the address, where other users of this machine and the "
+            f"shell's history see it. Leave it out, and give it {WAYS}."
+        )
+    return uri
+
+
+def _connect(uri: str) -> Connection:
+    try:
+        from adbc_driver_postgresql import dbapi
+    except ImportError:
+        raise UsageError(
+            "export needs the package adbc-driver-postgresql, which is not installed: "
+            "pip install 'sparkify-lakehouse[postgres]'"
+        ) from None
+    options = [f"application_name=sparkify-lakehouse-{os.getpid()}"]
+    if "connect_timeout=" not in uri and "PGCONNECT_TIMEOUT" not in os.environ:
+        options.append("connect_timeout=10")
+    with _told(f"Check the address; a password is given {WAYS}."):
+        joined = uri + ("&" if "?" in uri else "?") + "&".join(options)
+        connection: Connection = dbapi.connect(joined)
+    return connection
+
+
+@contextmanager
+def _told(advice: str = "Nothing of this export was written.") -> Iterator[None]:
+    """The driver's errors as ours, in one paragraph."""
+    from adbc_driver_manager import Error
+
+    try:
+        yield
+    except Error as error:
+        if error.sqlstate == NO_TEXT:
+            advice = "A text holds a character that PostgreSQL cannot store. " + advice
+        raise TargetError(f"PostgreSQL: {_said(error)} {advice}") from error
+
+
+def _said(error: Exception) -> str:
+    """The server's words without the driver's: not the statement, nor in how many ways it tried."""
+    text = str(error).partition("\n\nQuery was:")[0]
+    text = re.sub(r"^\w+: \[libpq\] ", "", re.sub(r"\.? *(SQLSTATE: \w+|Vendor code: \d+)", "", text))
+    text = text.rpartition("ERROR:  ")[2]
+    return " ".join(text.split()).rstrip(".") + "."
