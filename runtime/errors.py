@@ -9,11 +9,19 @@ LakehouseError             3  internal: something the project should have preven
 ├── TargetError            2  PostgreSQL cannot be reached, or refuses what an export asks
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
 ├── CheckFailed            1  a check the user asked for found something
+├── DiskFull               2  no room left where the lake lies
 ├── LeaseHeld              4  another run is writing to this lake
 └── Fenced                 3  someone else wrote to the lake while we held the lease
 
 A message is one paragraph: what, where, why, and what to do about it.
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC
 
 
 class LakehouseError(Exception):
@@ -70,6 +78,12 @@ class CheckFailed(LakehouseError):
     exit_code = 1
 
 
+class DiskFull(LakehouseError):
+    """There is no room left where the lake lies."""
+
+    exit_code = 2
+
+
 class LeaseHeld(LakehouseError):
     """Another run is writing to this lake."""
 
@@ -78,3 +92,28 @@ class LeaseHeld(LakehouseError):
 
 class Fenced(LakehouseError):
     """Someone else wrote to the lake while this run held the lease."""
+
+
+# Engines and delta-rs pass on the text of the operating system's error, and neither its number nor a type.
+_NO_ROOM = tuple(os.strerror(number) for number in (ENOSPC, EDQUOT, EFBIG))
+
+
+def is_disk_full(fault: BaseException) -> bool:
+    """Whether a library failed for want of room."""
+    return any(text in str(fault) for text in _NO_ROOM)
+
+
+@contextmanager
+def room_needed(place: str) -> Iterator[None]:
+    """A library that finds no room left to write in becomes DiskFull."""
+    try:
+        yield
+    except LakehouseError:
+        raise
+    except Exception as fault:
+        if not is_disk_full(fault):
+            raise
+        raise DiskFull(
+            f"{place}: no room is left on this disk. Nothing of this batch was published, and readers see "
+            "the lake as it was. Make room and run again: the next run undoes what this one began."
+        ) from fault

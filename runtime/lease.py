@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from runtime.errors import Fenced, LeaseHeld
+from runtime.errors import Fenced, LeaseHeld, room_needed
 from runtime.ledger import Ledger, now
 
 RACES = 20  # how often a forced release is tried against a holder that is busy committing
@@ -80,20 +80,23 @@ class Owner:
                 except Fenced as lost:
                     self._lost = lost
                     return
+                except Exception:  # a full disk, a network that is away: the owner's own commit will tell
+                    continue
 
 
 @contextmanager
 def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
-    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder."""
-    ledger.create()
-    ledger.refresh()
-    if is_held(ledger.lease()):
-        raise held(ledger)
-    owner = Owner(ledger, command, seconds).start()
-    try:
-        yield owner
-    finally:
-        owner.release()
+    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder, and DiskFull."""
+    with room_needed(str(Path(ledger.uri).parent)):
+        ledger.create()
+        ledger.refresh()
+        if is_held(ledger.lease()):
+            raise held(ledger)
+        owner = Owner(ledger, command, seconds).start()
+        try:
+            yield owner
+        finally:
+            owner.release()
 
 
 def is_held(lease: Mapping[str, Any] | None) -> bool:

@@ -6,7 +6,8 @@ A Delta table, `_ledger`, written only through delta-rs. One row per fact:
 |----------|-----------------------------------------------------------------------|
 | delivery | delivery, source, path, uri, size, signature, digest                  |
 | seen     | delivery, signature: a known content under a new modification time    |
-| bad      | source, path, uri, signature, error: a file that could not be read    |
+| bad      | source, path, uri, signature, error: a file that could not be read;   |
+|          | without an error: it went away                                        |
 | state    | batch_id, body: everything a publish says, as JSON                    |
 | pin      | batch_id, body: the label; the batch is spared by every vacuum        |
 | unpin    | batch_id                                                              |
@@ -30,7 +31,7 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalak
 from deltalake.exceptions import CommitFailedError
 
 from runtime.delta import PROPERTIES, open_table
-from runtime.errors import Fenced
+from runtime.errors import Fenced, is_disk_full
 
 SCHEMA = pa.schema(
     [
@@ -249,6 +250,8 @@ class Ledger:
         try:
             write(properties)
         except CommitFailedError as error:
+            if is_disk_full(error):
+                raise
             raise Fenced(
                 f"another process took over the lease of {self.uri} while this run was working "
                 "(was it paused, or its clock far off?). This run published nothing more; run again."
@@ -334,7 +337,10 @@ def _vacuumed(rows: list[dict[str, Any]]) -> dict[int, datetime]:
 def _bad(
     rows: list[dict[str, Any]], deliveries: Mapping[int, Delivery]
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    """Files that could not be read when last looked at: a later content of the path mends them."""
+    """Files that could not be read when last looked at: a later content of the path mends them.
+
+    A row without an error says that the file went away.
+    """
     read_at: dict[tuple[str, str], int] = {}
     for r in rows:
         if r["kind"] in ("delivery", "seen"):
@@ -342,8 +348,9 @@ def _bad(
             path = (delivery.source, delivery.path)
             read_at[path] = max(r["at"], read_at.get(path, 0))
     bad = sorted((r for r in rows if r["kind"] == "bad"), key=lambda r: r["at"])
-    return {
+    found = {
         (r["source"], r["path"]): (r["signature"], r["error"])
         for r in bad
         if r["at"] >= read_at.get((r["source"], r["path"]), 0)
     }
+    return {path: (signature, error) for path, (signature, error) in found.items() if error is not None}

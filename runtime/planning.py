@@ -42,11 +42,13 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Work:
-    """What a run would do. `bad` are files not yet remembered as unreadable; `touched` are known
-    contents under a new signature; `numbered` are the deliveries this listing numbers."""
+    """What a run would do. `bad` are files not yet remembered as unreadable; `gone` are remembered ones
+    (source, path) that are there no more; `touched` are known contents under a new signature; `numbered`
+    are the deliveries this listing numbers."""
 
     files: tuple[NewFile, ...] = ()
     bad: tuple[BadFile, ...] = ()
+    gone: tuple[tuple[str, str], ...] = ()
     touched: tuple[Delivery, ...] = ()
     numbered: tuple[Delivery, ...] = ()
     listed: int = 0
@@ -54,7 +56,7 @@ class Work:
     @property
     def is_empty(self) -> bool:
         """Whether a run has nothing to take in and nothing to remember."""
-        return not self.files and not self.bad
+        return not self.files and not self.bad and not self.gone
 
     def rows(self) -> list[dict[str, Any]]:
         """The ledger rows that remember this plan."""
@@ -70,7 +72,8 @@ class Work:
             for b in self.bad
         ]
         seen = [{"kind": "seen", "delivery": d.delivery, "signature": d.signature} for d in self.touched]
-        return [*(delivery_row(d) for d in self.numbered), *seen, *bad]
+        gone = [{"kind": "bad", "source": source, "path": path} for source, path in self.gone]
+        return [*(delivery_row(d) for d in self.numbered), *seen, *bad, *gone]
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def find_work(
     ]
     files = [file for listing in listings for file in listing.files]
     bad = [file for listing in listings for file in listing.bad]
+    there = {(f.source, f.path) for f in files} | {(b.source, b.path) for b in bad}
     by_path = _by_path(known)
     unknown = [f for f in files if _must_read(f, by_path, known, retry_bad=retry_bad)]
     fresh, unreadable = inspect_files([f for f in unknown if (f.uri, f.signature) not in seen], settings)
@@ -117,6 +121,7 @@ def find_work(
     return Work(
         files=tuple(new for new, _, _ in found if new),
         bad=tuple(b for b in (*bad, *unreadable) if retry_bad or not _remembered(b, known)),
+        gone=tuple(b for b in known.bad if b not in there and getattr(settings, b[0]) is not None),
         touched=tuple(d for _, d, _ in found if d),
         numbered=tuple(d for _, _, d in found if d),
         listed=len(files),

@@ -198,8 +198,15 @@ class Runner:
         running = engine.start(
             self.settings.engine, confs=self.settings.spark, partitions=self.settings.partitions
         )
+        shared = Lakeside(self.tables, heads, running, self.progress)
         try:
-            yield Lakeside(self.tables, heads, running, self.progress)
+            yield shared
+        except LakehouseError:
+            raise
+        except Exception:
+            owner.commit([])  # that another writer was in the way explains it better: both raise Fenced
+            shared.heads.check()
+            raise
         finally:
             heads.store.clear_scratch()
 

@@ -105,6 +105,14 @@ def test_of_two_errors_of_a_file_the_later_is_remembered(ledger: Ledger) -> None
     assert ledger.contents().bad == {("log_data", "c.json"): ("5:2", "error of 5:2")}
 
 
+def test_a_file_that_could_not_be_read_is_forgotten_when_it_went_away(ledger: Ledger) -> None:
+    path = {"kind": "bad", "source": "log_data", "path": "a.json"}
+    ledger.commit([{**path, "signature": "1", "error": "cut"}], {})
+    assert list(ledger.contents().bad) == [("log_data", "a.json")]
+    ledger.commit([path], {})
+    assert ledger.contents().bad == {}
+
+
 def test_a_state_written_again_after_a_rollback_replaces_the_older_one(ledger: Ledger) -> None:
     ledger.commit([state_row(state(1))], LEASE)
     again = state(1, tables={"gold.users": {"version": 3}})

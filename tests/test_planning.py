@@ -177,6 +177,17 @@ def test_an_unreadable_file_is_told_once_until_it_changes_or_is_asked_for(delive
     assert told(find(deliveries, known)) == [(2, "log_data", "a.json.gz", "new file")]
 
 
+def test_an_unreadable_file_that_went_away_is_forgotten(deliveries: Deliveries) -> None:
+    file = deliveries.log_data / "a.json.gz"
+    file.write_bytes(b"no archive")
+    known = taken_in(EMPTY, find(deliveries))
+    file.unlink()
+    gone = find(deliveries, known)
+    assert (gone.gone, gone.is_empty, gone.files) == ((("log_data", "a.json.gz"),), False, ())
+    assert gone.rows() == [{"kind": "bad", "source": "log_data", "path": "a.json.gz"}]
+    assert find(deliveries, replace(known, bad={})).is_empty
+
+
 def test_a_source_that_is_missing_stops_and_one_that_is_not_set_is_not_read(deliveries: Deliveries) -> None:
     deliveries.logs("a.json", ["{}"])
     only_logs = settings(deliveries).model_copy(update={"song_data": None})
