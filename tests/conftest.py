@@ -17,6 +17,7 @@ from runtime.engine.spark import INSTALL, JAVA, java_version
 from runtime.sample import write_sample
 from tests.deliveries import Deliveries
 from tests.s3_server import NO_JAVA, S3Server, java
+from tests.scenes import SCENES, OnStage, Stage
 
 os.environ["TZ"] = "Pacific/Auckland"  # a zone far from UTC: nothing may depend on the machine's
 time.tzset()
@@ -108,6 +109,19 @@ def dirty_lake(
     )
     lake.run()
     return lake
+
+
+@pytest.fixture(scope="session")
+def on_stage(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> OnStage:
+    """A scene by name, set up once: a lake about to be disturbed, in processes of its own."""
+    stages = dict[str, Stage]()
+
+    def on_stage(name: str) -> Stage:
+        if name not in stages:
+            stages[name] = Stage(SCENES[name], engine_name, tmp_path_factory.mktemp("stage"))
+        return stages[name]
+
+    return on_stage
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,8 @@ class Boundaries:
 
     def reached(self, name: str) -> None:
         self._reached[name] += 1
-        os.write(self._log, f"{name}\n".encode())
+        with suppress(OSError):  # no file may grow any more
+            os.write(self._log, f"{name}\n".encode())
         if self._where in (str(self._reached.total()), f"{name}#{self._reached[name]}"):
             self._what()
 

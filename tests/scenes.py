@@ -16,11 +16,11 @@ from pathlib import Path
 
 import gold
 from lakehouse import Lakehouse
+from runtime.cli import main
 from runtime.errors import UsageError
 from tests.deliveries import Deliveries, event, play, song
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRY = ROOT / "lakehouse.py"
 Contents = dict[str, Counter[tuple[object, ...]]]  # by table, its rows and how often each is there
 Deliver = Callable[[Deliveries], None]
 
@@ -81,6 +81,9 @@ SCENES = {
         Scene("corrections", [first_days], corrections),
         Scene("many batches", [first_days], many_files, options=("--set=batch_bytes=900",)),
         Scene("full refresh", [first_days, corrections], nothing, ("run", "--full-refresh")),
+        Scene("optimize", [first_days, corrections], nothing, ("optimize",)),
+        Scene("vacuum", [first_days, corrections], nothing, ("vacuum", "--yes", "--set=history_days=0")),
+        Scene("restore", [first_days, corrections], nothing, ("restore", "--batch=1", "--yes")),
     )
 }
 
@@ -98,7 +101,7 @@ class Stage:
         self.sources = Deliveries(self.folder / "sources")
         for deliver in self.scene.before:
             deliver(self.sources)
-            self.run(self.folder / "before", "run")
+            assert self.run(self.folder / "before", "run") == 0
         self.scene.last(self.sources)
         self.undisturbed = self.lake("undisturbed")
         begun = time.monotonic()
@@ -109,7 +112,7 @@ class Stage:
 
     def lake(self, name: str) -> Path:
         """A copy of the lake as it is before the command."""
-        copy = self.folder / name
+        copy = self.folder / name.replace("#", " ")
         if (self.folder / "before").exists():
             shutil.copytree(self.folder / "before", copy)
         return copy
@@ -118,11 +121,9 @@ class Stage:
         sources = [f"--song-data={self.sources.song_data}", f"--log-data={self.sources.log_data}"]
         return [f"--lake={lake}", f"--engine={self.engine}", *sources, *self.scene.options]
 
-    def run(self, lake: Path, *command: str) -> Ended:
-        """A command in a fresh process, undisturbed; the scene's own by default."""
-        words = [sys.executable, str(ENTRY), *(command or self.scene.command), *self.options(lake)]
-        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        return Ended(done.returncode, done.stdout, done.stderr)
+    def run(self, lake: Path, *command: str) -> int:
+        """A command undisturbed, in this process; the scene's own by default. Gives its exit code."""
+        return main([*(command or self.scene.command), *self.options(lake)])
 
     def disturb(self, lake: Path, where: object = 0, what: str = "kill", *more: str) -> Ended:
         """The scene's command, disturbed at a boundary."""
@@ -143,7 +144,6 @@ class Ended:
     """How a command ended, and the boundaries it reached."""
 
     code: int
-    out: str
     err: str
     steps: list[str] = field(default_factory=list)
 
@@ -152,18 +152,22 @@ class Disturbed:
     """The scene's command under way, leader of a process group of its own."""
 
     def __init__(self, stage: Stage, lake: Path, where: object, what: str, *more: str) -> None:
-        self._log = lake.with_suffix(f".{time.monotonic_ns()}.steps")
-        self._err = self._log.with_suffix(".err")
+        self._log = stage.folder / f"{time.monotonic_ns()}.steps"
         words = [*stage.scene.command, *stage.options(lake), *more]
-        with self._err.open("w") as err:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.crashing", str(where), what, str(self._log), *words],
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-                stderr=err,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crashing", str(where), what, str(self._log), *words],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process, which leads its group."""
+        return self._process.pid
 
     @property
     def steps(self) -> list[str]:
@@ -176,10 +180,11 @@ class Disturbed:
 
     def wait(self) -> Ended:
         """Wait for its end; whatever is left of its group then is killed."""
-        code = self._process.wait(120)
+        _, err = self._process.communicate(timeout=120)
+        code = self._process.returncode
         while _members(self._process.pid) and code == -signal.SIGKILL:
             time.sleep(0.01)  # a killed JVM is gone a moment later
-        return Ended(code, "", self._err.read_text(), self.steps)
+        return Ended(code, err, self.steps)
 
     def kill_after(self, seconds: float) -> Ended:
         """Kill it some time after its first boundary, if it is not through by then."""
@@ -197,12 +202,6 @@ class Disturbed:
                 return True
             time.sleep(0.01)
         return False
-
-    def end(self) -> None:
-        """Kill it if it still runs."""
-        if self._process.poll() is None:
-            self.signal(signal.SIGKILL)
-            self._process.wait()
 
 
 def _members(group: int) -> list[int]:
@@ -244,6 +243,9 @@ def batch_of(lake: Lakehouse) -> int:
         return lake.at().batch_id
     except UsageError:
         return 0
+
+
+OnStage = Callable[[str], Stage]  # a scene by name, set up once a session
 
 
 def any_boundary(chance: random.Random, stage: Stage) -> int:

@@ -1,0 +1,158 @@
+"""Several writers on one lake: one works at a time, and whatever another commits is found and undone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime.lease import is_held
+from runtime.ledger import Ledger
+from tests.scenes import Disturbed, OnStage, Stage, batch_of, published
+
+pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
+
+# Where it is no longer too early, and not yet too late, for another writer to be in the way.
+EARLY = ("before Owner.commit#2", "after Store.clear_scratch#1")
+WRITING = (
+    "after Workbench.append#1",
+    "before Workbench.merge#1",
+    "after Heads.wrote#6",
+    "before Heads.check#1",
+)
+LATE = ("after Heads.check#1", "before Owner.release#1")
+SHORT = "--set=lease_seconds=1"
+
+
+def wait_until_free(lake: Path) -> None:
+    while is_held(Ledger(f"{lake}/_ledger").lease()):
+        time.sleep(0.05)
+
+
+def assert_whole(stage: Stage, lake: Path) -> None:
+    """A reader sees what an undisturbed run gives."""
+    assert published(stage.open(lake)) == published(stage.open(stage.undisturbed))
+
+
+def assert_the_next_run_leaves_nothing_over(stage: Stage, lake: Path) -> None:
+    assert stage.run(lake) == 0
+    assert_whole(stage, lake)
+    assert stage.open(lake).plan()["unpublished"] == []
+
+
+@pytest.mark.parametrize("number", [3, pytest.param(6, marks=pytest.mark.slow)])
+def test_of_runs_started_together_one_works_and_the_others_say_who(on_stage: OnStage, number: int) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake(f"started together {number}")
+    runs = [stage.start(lake) for _ in range(number)]
+    ended = [run.wait() for run in runs]
+    assert {e.code for e in ended} <= {0, 4}
+    assert any(e.code == 0 for e in ended)
+    for refused in (e.err for e in ended if e.code == 4):
+        assert re.search(rf"held by `run`, process ({'|'.join(str(run.pid) for run in runs)}) on", refused)
+    assert_whole(stage, lake)
+    assert batch_of(stage.open(lake)) == batch_of(stage.open(stage.undisturbed))
+
+
+def in_slow(*wheres: str, but: str) -> list[object]:
+    return [pytest.param(w, marks=[] if w == but else [pytest.mark.slow]) for w in wheres]
+
+
+@pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="before Workbench.merge#1"))
+def test_a_run_paused_past_its_lease_publishes_nothing_and_is_rolled_back(
+    on_stage: OnStage, where: str
+) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake(f"paused {where}")
+    paused = stage.start(lake, where, "pause", SHORT)
+    assert paused.wait_until_paused()
+    wait_until_free(lake)
+    assert stage.run(lake) == 0
+    assert_whole(stage, lake)
+    paused.signal(signal.SIGCONT)
+    ended = paused.wait()
+    late = where == "before Owner.release#1"
+    assert ended.code == (0 if late else 3), ended.err
+    assert late or "took over the lease" in ended.err or "someone else wrote to it" in ended.err
+    assert_whole(stage, lake)
+    assert_the_next_run_leaves_nothing_over(stage, lake)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("after Store.clear_scratch#1", "after Workbench.keep#2"),
+        pytest.param("before Workbench.append#1", "before Heads.check#1", marks=pytest.mark.slow),
+        pytest.param("before Workbench.merge#1", "before Workbench.merge#1", marks=pytest.mark.slow),
+        pytest.param("before DeltaTable.restore#1", "after Workbench.append#2", marks=pytest.mark.slow),
+        pytest.param("before Store.clear_scratch#1", "before Workbench.merge#2", marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_wakes_up_while_another_works_harms_nothing(
+    on_stage: OnStage, first: str, second: str
+) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake(f"woken {first}, {second}")
+    assert stage.disturb(lake, "after Workbench.merge#1").code == -signal.SIGKILL  # something to roll back
+    sleeper = stage.start(lake, first, "pause", SHORT)
+    assert sleeper.wait_until_paused()
+    wait_until_free(lake)
+    worker = stage.start(lake, second, "pause")
+    assert worker.wait_until_paused()
+    sleeper.signal(signal.SIGCONT)
+    assert sleeper.wait().code == 3
+    worker.signal(signal.SIGCONT)
+    assert worker.wait().code in (0, 3)
+    assert_readers_see_a_published_batch(stage, lake)
+    assert_the_next_run_leaves_nothing_over(stage, lake)
+
+
+@pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="after Heads.wrote#6"))
+def test_what_a_stranger_writes_is_found_and_undone(on_stage: OnStage, where: str) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake(f"stranger {where}")
+    before = batch_of(stage.open(lake))
+    ended = stage.disturb(lake, where, "stranger")
+    if where in WRITING:
+        assert (ended.code, batch_of(stage.open(lake))) == (3, before)
+        assert "someone else wrote to it" in ended.err
+    elif where in LATE:
+        assert ended.code == 0, ended.err
+        assert stage.open(lake).plan()["unpublished"] == ["gold.users", "gold.songs"]
+    assert_readers_see_a_published_batch(stage, lake)
+    assert_the_next_run_leaves_nothing_over(stage, lake)
+
+
+def assert_readers_see_a_published_batch(stage: Stage, lake: Path) -> None:
+    opened = stage.open(lake)
+    assert published(opened) == published(stage.open(stage.undisturbed), batch_of(opened))
+
+
+@pytest.mark.parametrize(
+    ("what", "code"), [("interrupt", 130), pytest.param("terminate", 143, marks=pytest.mark.slow)]
+)
+def test_a_signal_in_mid_run_releases_the_lease_and_the_next_run_is_right(
+    on_stage: OnStage, what: str, code: int
+) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake(what)
+    ended = stage.disturb(lake, "after Workbench.merge#1", what)
+    assert ended.code == code, ended.err
+    assert ended.err.endswith("the lake stays as last published.\n")
+    assert (Ledger(f"{lake}/_ledger").lease() or {})["released"]
+    assert_the_next_run_leaves_nothing_over(stage, lake)
+
+
+def test_a_lease_is_taken_from_a_run_that_commits_all_the_time(on_stage: OnStage) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake("forced")
+    held = Disturbed(stage, lake, "after Owner.start#1", "pause")
+    assert held.wait_until_paused()
+    assert stage.run(lake, "unlock") == 4
+    assert stage.run(lake, "unlock", "--force") == 0
+    held.signal(signal.SIGCONT)
+    assert held.wait().code == 3
+    assert_the_next_run_leaves_nothing_over(stage, lake)
