@@ -6,10 +6,8 @@ The engines write rows; everything else about a table's log happens here.
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,11 @@ from urllib.parse import unquote
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
+from runtime import scratch
 from runtime.errors import Fenced
-from runtime.s3.access import AWS, Access
+from runtime.s3.access import AWS, Access, is_s3
+from runtime.s3.failures import told
+from runtime.s3.options import storage_options
 from runtime.schema import delta_schema
 from runtime.table import Table
 
@@ -50,18 +51,20 @@ class Store:
 
     def open(self, name: str, version: int | None = None) -> DeltaTable | None:
         """The table at `version` (newest by default), or None where there is none."""
-        return open_table(self.uri(name), version)
+        return open_table(self.uri(name), version, self.access)
 
     def create(self, table: Table) -> DeltaTable:
         """An empty table as declared; one already there is replaced by a new version."""
+        uri = self.uri(table.name)
         return DeltaTable.create(
-            self.uri(table.name),
+            uri,
             delta_schema(table.columns),
             mode="overwrite",
             partition_by=list(table.partition_by),
             name=table.name,
             description=table.grain,
             configuration=PROPERTIES,
+            storage_options=storage_options(uri, self.access),
         )
 
     @property
@@ -74,22 +77,18 @@ class Store:
 
     def clear_scratch(self) -> None:
         """Empty the scratch space of this owner and of those before it, never of one that came after."""
-        spaces = Path(self.root, "_scratch")
-        for space in spaces.glob("*"):
-            if not space.name.isdecimal() or int(space.name) <= self.claim:
-                shutil.rmtree(space, ignore_errors=True)
-        with suppress(OSError):  # not empty, or not there
-            spaces.rmdir()
+        scratch.clear(f"{self.root}/_scratch", self.claim, self.access)
 
 
-def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
-    """The Delta table at `uri`, or None where there is none."""
-    if "://" not in uri and not Path(uri, "_delta_log").is_dir():
+def open_table(uri: str, version: int | None = None, access: Access = AWS) -> DeltaTable | None:
+    """The Delta table at `uri`, or None where there is none. Raises StorageError."""
+    if not is_s3(uri) and not Path(uri, "_delta_log").is_dir():
         return None
-    try:
-        return DeltaTable(uri, version=version)
-    except TableNotFoundError:
-        return None
+    with told(uri, access):
+        try:
+            return DeltaTable(uri, version=version, storage_options=storage_options(uri, access))
+        except TableNotFoundError:
+            return None
 
 
 def commit_metrics(table: DeltaTable) -> Mapping[str, int]:

@@ -181,7 +181,7 @@ def compare(
     names = [full_name(name, known, "diff") for name in tables] if tables else known
     if key is not None and len(names) != 1:
         raise UsageError("diff: a key belongs to one table: give it as --table TABLE --key KEY.")
-    connection = closed_connection(before.store.root, {})
+    connection = closed_connection(before.store.root, {}, before.store.access)
     found = {}
     for name in dict.fromkeys(names):
         table = before.tables[name]

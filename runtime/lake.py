@@ -318,8 +318,7 @@ class Lakehouse:
         return known
 
     def _engine(self) -> Engine:
-        chosen = self.settings
-        return engine.start(chosen.engine, confs=chosen.spark, partitions=chosen.partitions)
+        return engine.started(self.settings)
 
 
 def _upkeep(known: Contents, batch: int) -> dict[str, str | None]:

@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from runtime.errors import Fenced, LeaseHeld, room_needed
+from runtime.errors import Fenced, LeaseHeld, StorageError, room_needed
 from runtime.ledger import Ledger, now
+from runtime.s3.failures import told
 
 RACES = 20  # how often a forced release is tried against a holder that is busy committing
 
@@ -58,11 +59,12 @@ class Owner:
         """End the lease, unless it is lost already."""
         self._stop.set()
         self._beat.join()
-        with self._lock:
+        # Fenced: lost without a heartbeat having noticed, so not ours to end. StorageError: nobody can be
+        # told, and a lease nobody renews ends by itself.
+        with self._lock, suppress(Fenced, StorageError), told(self.ledger.uri, self.ledger.access):
             if self._lost is None and not (self.ledger.lease() or {}).get("released"):
-                with suppress(Fenced):  # lost without a heartbeat having noticed: not ours to end
-                    self.ledger.compact(self._lease(released=False))
-                    self.ledger.commit([], self._lease(released=True))
+                self.ledger.compact(self._lease(released=False))
+                self.ledger.commit([], self._lease(released=True))
 
     def _lease(self, *, released: bool) -> dict[str, Any]:
         return {
@@ -86,8 +88,11 @@ class Owner:
 
 @contextmanager
 def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
-    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder, and DiskFull."""
-    with room_needed(str(Path(ledger.uri).parent)):
+    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder, and DiskFull.
+
+    What S3 refuses in the block, to whichever client, is raised as StorageError.
+    """
+    with room_needed(str(Path(ledger.uri).parent)), told(ledger.uri, ledger.access):
         ledger.create()
         ledger.refresh()
         if is_held(ledger.lease()):

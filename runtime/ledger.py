@@ -20,7 +20,8 @@ it, and a commit by anyone else makes the owner's next one fail.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -31,7 +32,10 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalak
 from deltalake.exceptions import CommitFailedError
 
 from runtime.delta import PROPERTIES, open_table
-from runtime.errors import Fenced, is_disk_full
+from runtime.errors import Fenced, StorageError, is_disk_full
+from runtime.s3.access import AWS, Access, is_s3
+from runtime.s3.failures import explained, told
+from runtime.s3.options import storage_options
 
 SCHEMA = pa.schema(
     [
@@ -167,9 +171,10 @@ EMPTY = Contents({}, (), {})
 class Ledger:
     """One handle on the ledger table. Only the handle that made the newest commit can commit again."""
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-        self._table: DeltaTable | None = open_table(uri)
+    def __init__(self, uri: str, access: Access = AWS) -> None:
+        self.uri, self.access = uri, access
+        self._table: DeltaTable | None = open_table(uri, access=access)
+        self._unsure = set[str]()  # marks of commits of ours that may or may not have come through
 
     @property
     def version(self) -> int:
@@ -183,25 +188,29 @@ class Ledger:
 
     def refresh(self) -> None:
         """Read the newest version."""
-        self._table = open_table(self.uri)
+        self._table = open_table(self.uri, access=self.access)
 
     def create(self) -> None:
         """Make the table if it is missing; another process may do so first."""
         if self._table is not None:
             return
-        try:
-            self._table = DeltaTable.create(
-                self.uri,
-                _delta(SCHEMA),
-                mode="ignore",
-                name="_ledger",
-                description="one row per fact about the lake's files and batches",
-                configuration=PROPERTIES,
-                # With retries a second creation would land on top of the first, and of its lease.
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
-        except CommitFailedError:
-            self.refresh()
+        with told(self.uri, self.access):
+            try:
+                self._table = DeltaTable.create(
+                    self.uri,
+                    _delta(SCHEMA),
+                    mode="ignore",
+                    name="_ledger",
+                    description="one row per fact about the lake's files and batches",
+                    configuration=PROPERTIES,
+                    # With retries a second creation would land on top of the first, and of its lease.
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                    storage_options=storage_options(self.uri, self.access),
+                )
+            except CommitFailedError as error:
+                if refusal := self._refusal(error):
+                    raise refusal from error
+                self.refresh()
 
     def lease(self) -> dict[str, Any] | None:
         """The lease in the newest commit's metadata, None if it says none."""
@@ -216,8 +225,10 @@ class Ledger:
             return EMPTY
         # Neither pa.table() nor instants: both make Arrow import pandas, which takes 0.2 s.
         facts = "select * replace (arrow_cast(at, 'Int64') as at) from ledger"
-        query = QueryBuilder().register("ledger", self._table).execute(facts)
-        return _contents(pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist())
+        with told(self.uri, self.access):
+            query = QueryBuilder().register("ledger", self._table).execute(facts)
+            rows = pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist()
+        return _contents(rows)
 
     def commit(self, rows: Iterable[Mapping[str, Any]], lease: Mapping[str, Any]) -> None:
         """Append rows under the lease. Raises Fenced when anyone committed since our last commit."""
@@ -246,16 +257,51 @@ class Ledger:
         return self._table
 
     def _fenced(self, write: Any, lease: Mapping[str, Any]) -> None:
-        properties = CommitProperties(custom_metadata={"lease": json.dumps(lease)}, max_commit_retries=0)
+        mark = uuid.uuid4().hex
+        said = {"lease": json.dumps(lease), "mark": mark}
+        properties = CommitProperties(custom_metadata=said, max_commit_retries=0)
         try:
             write(properties)
         except CommitFailedError as error:
             if is_disk_full(error):
                 raise
-            raise Fenced(
-                f"another process took over the lease of {self.uri} while this run was working "
-                "(was it paused, or its clock far off?). This run published nothing more; run again."
-            ) from error
+            if refusal := self._refusal(error):
+                self._unsure.add(mark)
+                raise refusal from error
+            if not self._came_through({mark}):
+                self._again(write, lease, error)
+        except Exception as error:
+            self._unsure.add(mark)
+            if refusal := self._refusal(error):
+                raise refusal from error
+            raise
+        self._unsure.clear()
+
+    def _again(self, write: Any, lease: Mapping[str, Any], error: CommitFailedError) -> None:
+        """Commit once more if what stands in the way is a commit of ours whose answer was lost."""
+        if not self._came_through(self._unsure):
+            raise self._taken() from error
+        self._unsure.clear()
+        self._fenced(write, lease)
+
+    def _refusal(self, error: Exception) -> StorageError | None:
+        return explained(error, self.uri, self.access) if is_s3(self.uri) else None
+
+    def _came_through(self, marks: Collection[str]) -> bool:
+        """Whether the commit after ours is our own, of one of these marks: only its answer was lost."""
+        newest = open_table(self.uri, access=self.access) if marks else None
+        if newest is None or newest.version() != self.version + 1:
+            return False
+        if newest.history(1)[0].get("mark") not in marks:
+            return False
+        self._table = newest
+        return True
+
+    def _taken(self) -> Fenced:
+        return Fenced(
+            f"another process took over the lease of {self.uri} while this run was working "
+            "(was it paused, or its clock far off?). This run published nothing more; run again."
+        )
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from runtime.dialect_duckdb import judged
 from runtime.dialect_spark import first_lines, over_views, reading_query
 from runtime.errors import UsageError
+from runtime.s3.access import AWS, Access, is_s3
+from runtime.s3.duckdb import let_read
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
     from runtime.snapshot import Snapshot
 
 
-def closed_connection(root: str, views: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
+def closed_connection(root: str, views: Mapping[str, str], access: Access = AWS) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with these views (`schema.name` → select), closed to all but the lake's files."""
     import duckdb
 
     connection = duckdb.connect()
     connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors as well
+    if is_s3(root):
+        let_read(connection, access)
     for name, select in views.items():
         schema, _, table = name.partition(".")
         connection.execute(f'create schema if not exists "{schema}"')

@@ -68,7 +68,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.store = Store(self.settings.lake, Access.chosen(self.settings.s3))
-        self.ledger = Ledger(self.store.uri("_ledger"))
+        self.ledger = Ledger(self.store.uri("_ledger"), self.store.access)
         self._places = Places.reached(self.settings.s3)
         self._seen: Seen = {}
 
@@ -195,9 +195,7 @@ class Runner:
     def _at_work(self, owner: Owner) -> Iterator[Lakeside]:
         """The engine and the tables as last published. Scratch is empty before and after."""
         heads = self._rolled_back(owner)
-        running = engine.start(
-            self.settings.engine, confs=self.settings.spark, partitions=self.settings.partitions
-        )
+        running = engine.started(self.settings)
         shared = Lakeside(self.tables, heads, running, self.progress)
         try:
             yield shared

@@ -18,6 +18,7 @@ _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/.*)", re.DOTALL)
 _BUCKET_AND_KEY = re.compile(r"//([A-Za-z0-9][A-Za-z0-9._-]*)(/.*)?", re.DOTALL)
 # Taken for parts of a URL or of a pattern: an error, or another folder is opened.
 _MISREAD = set("%#?*[]|\\")
+_PLAIN_KEY = r"[A-Za-z0-9/._=~-]"
 _FILE_PATH = re.compile(r"(?://(?:localhost)?)?(/[^/].*|/)", re.DOTALL)
 
 
@@ -53,6 +54,11 @@ def misplaced(lake: str, sources: Mapping[str, str | None], root: Path) -> Itera
     """What is wrong with the place of the lake, given the sources and the repository's root."""
     if not is_s3(lake):
         yield from _misplaced_locally(lake, root)
+    elif misread := sorted(set(re.sub(_PLAIN_KEY, "", lake.removeprefix("s3://")))):
+        yield (
+            f"lake {lake} has {' '.join(map(repr, misread))} in its key, which Delta's libraries write in "
+            "different ways: letters, digits and / . _ - = ~ are safe"
+        )
     for name, source in sources.items():
         if source is None:
             continue

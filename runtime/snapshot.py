@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runtime.delta import Store, file_uris, open_table
+from runtime.delta import Store, file_uris
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
 from runtime.query import closed_connection, quoted, run_on_duckdb, text_literal
+from runtime.s3.access import is_s3
+from runtime.s3.failures import explained
 from runtime.suggest import nearest
 from runtime.table import Table
 
@@ -119,18 +121,24 @@ class Snapshot:
         return TableView(self, self.tables[name])
 
     def sql(self, statement: str) -> pyarrow.Table:
-        """One reading statement of DuckDB's dialect over all tables. Raises UsageError."""
-        return run_on_duckdb(self.connection, statement, self.versions)
+        """One reading statement of DuckDB's dialect over all tables. Raises UsageError, StorageError."""
+        try:
+            return run_on_duckdb(self.connection, statement, self.versions)
+        except UsageError as error:
+            refusal = explained(error.__cause__ or error, self.store.root, self.store.access)
+            if is_s3(self.store.root) and refusal:
+                raise refusal from error
+            raise
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """DuckDB with one view per table and no way out of the lake."""
         views = {name: self._view(self.tables[name]) for name in self.versions}
-        return closed_connection(self.store.root, views)
+        return closed_connection(self.store.root, views, self.store.access)
 
     def files(self, name: str) -> Files:
         """What a table's version consists of."""
-        opened = open_table(self.store.uri(name), self.versions[name])
+        opened = self.store.open(name, self.versions[name])
         if opened is None:
             raise LakehouseError(
                 f"{self.store.uri(name)}: the table is gone, though batch {self.batch_id} "

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from runtime.errors import Fenced
 from runtime.ledger import EMPTY, Contents, Delivery, Ledger, State, delivery_row, state_row
@@ -199,3 +201,29 @@ def test_a_stale_handle_cannot_compact(uri: str, ledger: Ledger, monkeypatch: py
     Ledger(uri).commit([], LEASE)
     with pytest.raises(Fenced):
         ledger.compact(LEASE)
+
+
+def test_a_commit_whose_answer_was_lost_is_known_for_ones_own(
+    uri: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when S3 did what was asked, and the connection broke before it said so."""
+    ledger.commit([], LEASE)
+    write = write_deltalake
+    conflict = CommitFailedError("version 2 exists")
+
+    def lose_the_answer(table: object, *rest: Any, **more: Any) -> None:
+        write(uri, *rest, **more)
+        raise answers.pop()
+
+    monkeypatch.setattr("runtime.ledger.write_deltalake", lose_the_answer)
+    answers: list[Exception] = [conflict]
+    ledger.commit([delivery_row(delivery(1))], LEASE)
+    answers = [OSError("connection closed")]
+    with pytest.raises(OSError, match="connection closed"):
+        ledger.commit([delivery_row(delivery(2))], LEASE)
+    monkeypatch.setattr("runtime.ledger.write_deltalake", write)
+    ledger.commit([delivery_row(delivery(3))], LEASE)
+    assert sorted(Ledger(uri).contents().deliveries) == [1, 2, 3]
+    Ledger(uri).commit([], LEASE)
+    with pytest.raises(Fenced):
+        ledger.commit([], LEASE)

@@ -290,6 +290,13 @@ def test_a_lake_whose_path_would_be_misread_is_refused(character: str, refusal: 
     assert f"has {character} in its path" in refusal(flags={"lake": f"/srv/a{character}b/lake"})
 
 
+def test_a_bucket_key_that_would_be_misread_is_refused_for_a_lake_only(refusal: Refusal, load: Load) -> None:
+    message = refusal(flags={"lake": "s3://bucket/my lake"})
+    assert message.startswith("--lake: lake s3://bucket/my lake has ' ' in its key")
+    flags = {"lake": "s3://bucket/a.b_c-d=e~/f", "log_data": "s3://bucket/my logs"}
+    assert load(flags=flags).log_data == "s3://bucket/my logs"
+
+
 def test_a_lake_reached_through_a_symbolic_link_is_where_the_link_leads(
     repository: Path, refusal: Refusal, tmp_path: Path
 ) -> None:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError
+from runtime.s3.access import Access, is_s3
+from runtime.s3.options import variables
+from runtime.settings_model import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -30,6 +33,7 @@ class Engine(Protocol):
     name: str
     spark: SparkSession
     partitions: int
+    access: Access
 
     def is_alive(self) -> bool:
         """Whether it can still take work."""
@@ -47,9 +51,20 @@ class Engine(Protocol):
 _running: Engine | None = None
 
 
-def start(name: str, *, confs: Mapping[str, str], partitions: int | None) -> Engine:
-    """The engine of this process, started if it is not running. Raises EngineError."""
+def started(settings: Settings) -> Engine:
+    """The engine these settings choose, able to reach their lake. Raises EngineError."""
+    access = Access.chosen(settings.s3) if is_s3(settings.lake) else None
+    return start(settings.engine, confs=settings.spark, partitions=settings.partitions, s3=access)
+
+
+def start(name: str, *, confs: Mapping[str, str], partitions: int | None, s3: Access | None = None) -> Engine:
+    """The engine of this process, started if it is not running. Raises EngineError.
+
+    `s3` says how the lake's bucket is reached; None for a lake on disk.
+    """
     global _running
+    if s3 is not None:
+        os.environ.update(variables(s3))  # where an object store in this process finds them
     if _running is None or not _running.is_alive():
         # Workers must run this interpreter, not whatever `python3` is first on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -57,11 +72,12 @@ def start(name: str, *, confs: Mapping[str, str], partitions: int | None) -> Eng
         if name == "sail":
             from runtime.engine.sail import Sail
 
-            _running = Sail(cores)
+            _running = Sail(cores, s3)
         else:
             from runtime.engine.spark import Spark
 
-            _running = Spark(cores, confs)
+            _running = Spark(cores, confs, s3)
+    _running.access = s3 or _running.access
     if _running.name != name:
         raise EngineError(
             f"engine: this process already runs {_running.name}, so it cannot start {name} as well. "

@@ -15,6 +15,8 @@ from deltalake import DeltaTable
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from runtime.delta import file_list, file_uris
+from runtime.s3.access import Access
+from runtime.sources.places import Places
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -33,8 +35,8 @@ class Files(InputPartition):
 class PinnedReader(DataSourceReader):
     """Reads listed Parquet files as rows of the table's schema."""
 
-    def __init__(self, schema: pa.Schema, groups: list[list[dict[str, Any]]]) -> None:
-        self._schema, self._groups = schema, groups
+    def __init__(self, schema: pa.Schema, groups: list[list[dict[str, Any]]], access: Access) -> None:
+        self._schema, self._groups, self._access = schema, groups, access
 
     def partitions(self) -> Sequence[InputPartition]:
         """One partition per group of files."""
@@ -43,13 +45,15 @@ class PinnedReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The rows, partition columns put back."""
         assert isinstance(partition, Files)
+        places = Places(self._access)
         for file in partition.files:
-            for batch in pq.ParquetFile(file["path"]).iter_batches():
+            for batch in pq.ParquetFile(places.open(file["path"])).iter_batches():
                 yield _completed(batch, file["values"], self._schema)
 
 
 class PinnedSource(DataSource):
-    """`files`: JSON of groups of {path, values}; `schema`: the Arrow schema, hex of its IPC form."""
+    """`files`: JSON of groups of {path, values}; `arrow`: the Arrow schema, hex of its IPC form; `s3`:
+    an Access, as JSON."""
 
     @classmethod
     def name(cls) -> str:
@@ -63,14 +67,14 @@ class PinnedSource(DataSource):
     def reader(self, schema: StructType) -> DataSourceReader:
         """A reader over the listed files."""
         arrow = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.options["arrow"])))
-        return PinnedReader(arrow, json.loads(self.options["files"]))
+        access = Access(*json.loads(self.options["s3"]))
+        return PinnedReader(arrow, json.loads(self.options["files"]), access)
 
 
-def read_pinned(spark: SparkSession, uri: str, version: int, partitions: int) -> DataFrame:
-    """The table at `uri` as of `version`."""
+def read_pinned(spark: SparkSession, table: DeltaTable, access: Access, partitions: int) -> DataFrame:
+    """The table as of the version it was opened at."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    table = DeltaTable(uri, version=version)
     declared = from_arrow_schema(pa.schema(table.schema().to_arrow())).fields
     # Sail gives a data source no zone: instants travel as UTC wall time and are put right below.
     arrow = pa.schema([_without_zone(f) for f in pa.schema(table.schema().to_arrow())])
@@ -86,6 +90,7 @@ def read_pinned(spark: SparkSession, uri: str, version: int, partitions: int) ->
         spark.read.format(NAME)
         .options(
             ddl=ddl,
+            s3=json.dumps(access),
             arrow=arrow.serialize().to_pybytes().hex(),
             files=json.dumps([g for g in (listed[i::partitions] for i in range(partitions)) if g]),
         )

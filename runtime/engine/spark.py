@@ -14,6 +14,7 @@ from runtime.engine import SESSION
 from runtime.engine.jars import with_delta
 from runtime.engine.paths import plain
 from runtime.errors import EngineError
+from runtime.s3.access import AWS, Access
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,9 +32,9 @@ class Spark:
 
     name = "spark"
 
-    def __init__(self, partitions: int, confs: Mapping[str, str]) -> None:
+    def __init__(self, partitions: int, confs: Mapping[str, str], s3: Access | None = None) -> None:
         require_java()
-        self.partitions = partitions
+        self.partitions, self.access = partitions, s3 or AWS
         self.spark = _session({**_local(partitions), **SESSION, **confs})
         self.spark.sparkContext.setLogLevel("ERROR")
 

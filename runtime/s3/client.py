@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS, Access, split
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import ClientConfig, RetryConfig, S3Store
+
+
+def client_options(access: Access) -> ClientConfig:
+    """How long to wait, and whether without encryption."""
+    return {
+        "allow_http": access.allows_http,
+        "connect_timeout": f"{CONNECT_SECONDS}s",
+        "timeout": f"{REQUEST_SECONDS}s",
+    }
+
+
+def retry_config() -> RetryConfig:
+    """How often to ask again, and for how long."""
+    return {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
 
 
 def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
@@ -24,11 +38,7 @@ def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
         split(uri)[0],
         endpoint=access.endpoint,
         region=access.region or "us-east-1",
-        client_options={
-            "allow_http": access.allows_http,
-            "connect_timeout": f"{CONNECT_SECONDS}s",
-            "timeout": f"{REQUEST_SECONDS}s",
-        },
-        retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        client_options=client_options(access),
+        retry_config=retry_config(),
         **chosen,
     )

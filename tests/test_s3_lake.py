@@ -1,0 +1,140 @@
+"""A lake in a bucket of a real S3 server, written by either engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import obstore
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.engine import Engine
+from runtime.errors import UsageError
+from tests.comparing import assert_same_tables
+from tests.deliveries import Deliveries, event, play, song
+from tests.s3_server import S3Server, keys, upload
+
+pytestmark = pytest.mark.engine
+OpenLake = Callable[..., Lakehouse]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def bucket_lake(s3: S3Server, engine: Engine, request: pytest.FixtureRequest) -> Callable[..., Lakehouse]:
+    """Opens a lake in a bucket of this test's own."""
+    name = f"lake-{zlib.crc32(request.node.nodeid.encode())}"
+    s3.bucket(name)
+
+    def opened(sources: Deliveries | None = None, **flags: str) -> Lakehouse:
+        if sources is not None:
+            flags = {"song_data": str(sources.song_data), "log_data": str(sources.log_data), **flags}
+        return Lakehouse.open(lake=f"s3://{name}/some/lake", engine=engine.name, **flags)
+
+    return opened
+
+
+def test_a_lake_in_a_bucket_is_the_lake_on_disk(
+    s3: S3Server, bucket_lake: OpenLake, engine: Engine, dirty_sample: Path, dirty_lake: Lakehouse
+) -> None:
+    upload(s3.bucket("everything"), dirty_sample / "song_data", "song_data/")
+    lake = bucket_lake(song_data="s3://everything/song_data", log_data=str(dirty_sample / "log_data"))
+    (state,) = lake.run().states
+    assert_same_tables(engine, lake, dirty_lake)
+    assert lake.status() == {**dirty_lake.status(), "tables": lake.status()["tables"]}
+    for name, table in lake.status()["tables"].items():
+        assert table["rows"] == dirty_lake.status()["tables"][name]["rows"]
+    question = (
+        "select u.level, count(*) n, min(p.start_time) first from gold.songplays p "
+        "join gold.users u using (user_id) group by all order by all"
+    )
+    assert lake.sql(question).equals(dirty_lake.sql(question))
+    store = s3.bucket(lake.settings.lake.split("/")[2])
+    assert not keys(store, "some/lake/_scratch")
+    assert state.batch_id == 1
+
+
+@pytest.mark.long_on_spark
+def test_batches_restores_and_rebuilds_in_a_bucket_are_those_on_disk(
+    bucket_lake: OpenLake, open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lakes = bucket_lake(deliveries), open_lake("disk", deliveries)
+    deliveries.songs("a.json", [song()])
+    deliveries.logs("1.json", [play(), event("2018-11-02 11:00:00", itemInSession=1, level="paid")])
+    for lake in lakes:
+        lake.run()
+    deliveries.logs("2.json", [play("2018-11-03 10:00:00", sessionId=2, userId="8"), "{"])
+    for lake in lakes:
+        lake.run()
+        lake.run(full_refresh=True)
+    assert_same_tables(engine, *lakes)
+    first = [lake.at(batch=1).table("gold.songplays") for lake in lakes]
+    assert first[0].arrow().equals(first[1].arrow())
+    assert first[0].spark().toArrow().num_rows == 1
+    for lake in lakes:
+        lake.restore(1)
+    assert_same_tables(engine, *lakes)
+
+
+@pytest.mark.long_on_spark
+def test_what_a_killed_run_left_in_a_bucket_is_rolled_back(
+    s3: S3Server, bucket_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    deliveries.logs("1.json", [play()])
+    lake = bucket_lake(deliveries)
+    lake.run()
+    users = f"{lake.settings.lake}/gold/users"
+    engine.read(users).write.format("delta").mode("append").save(users)
+    obstore.put(s3.bucket(lake.settings.lake.split("/")[2]), "some/lake/_scratch/1/left.parquet", b"x")
+    deliveries.logs("2.json", [play(userId="8", sessionId=2)])
+    lake.run()
+    assert lake.sql("select user_id from gold.users order by 1").to_pylist() == [
+        {"user_id": 7},
+        {"user_id": 8},
+    ]
+    assert not keys(s3.bucket(lake.settings.lake.split("/")[2]), "some/lake/_scratch")
+
+
+@pytest.mark.long_on_spark
+def test_a_query_of_a_lake_in_a_bucket_reaches_nothing_else(
+    bucket_lake: OpenLake, deliveries: Deliveries
+) -> None:
+    deliveries.logs("1.json", [play()])
+    lake = bucket_lake(deliveries)
+    lake.run()
+    for statement in (
+        "select * from read_text('/etc/hostname')",
+        f"select * from read_parquet('{lake.settings.lake}/gold/users/*.parquet')",
+        "select * from 's3://other/x.parquet'",
+        "copy gold.users to '/tmp/users.csv'",
+    ):
+        with pytest.raises(UsageError):
+            lake.sql(statement)
+
+
+@pytest.mark.long_on_spark
+def test_nothing_new_starts_no_engine_and_reading_needs_none(
+    s3: S3Server, bucket_lake: OpenLake, deliveries: Deliveries, tmp_path: Path
+) -> None:
+    deliveries.logs("1.json", [play()])
+    lake = bucket_lake(deliveries)
+    lake.run()
+    code = (
+        "import sys; from runtime.cli.endings import main; code = main(sys.argv[1:]); "
+        "heavy = {'pyspark', 'pysail', 'duckdb'} & set(sys.modules); "
+        "sys.exit(code or (f'imported {heavy}' if heavy else 0))"
+    )
+    places = [
+        f"--{n.replace('_', '-')}={getattr(lake.settings, n)}" for n in ("lake", "song_data", "log_data")
+    ]
+    for command in ("run", "plan", "status", "history"):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, command, "-q", "--format", "json", *places],
+            cwd=ROOT, capture_output=True, text=True,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (0, ""), command
+        assert json.loads(ended.stdout)
