@@ -164,12 +164,12 @@ def test_a_killed_holder_is_succeeded_at_once(uri: str, start: Callable[..., Hol
 def test_a_holder_that_sleeps_past_its_heartbeat_is_succeeded_and_publishes_nothing_more(
     uri: str, start: Callable[..., Holder]
 ) -> None:
-    holder = start(seconds=2)
+    holder = start(seconds=5)
     assert holder.claims() == "held"
     os.kill(holder.pid, signal.SIGSTOP)
     with pytest.raises(LeaseHeld), claim(Ledger(uri), "run", 60):
         pass
-    time.sleep(2.1)
+    time.sleep(5.1)
     with claim(Ledger(uri), "run", 60) as owner:
         os.kill(holder.pid, signal.SIGCONT)
         assert holder.claims() == "fenced"
