@@ -3,7 +3,7 @@ nothing else; what it may do is judged by `dialect_duckdb` and `dialect_spark`."
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from runtime.dialect_duckdb import judged
@@ -51,9 +51,24 @@ def run_on_duckdb(
     import duckdb
 
     try:
-        return connection.sql(judged(connection, statement, tables)).to_arrow_table()
+        reading = judged(connection, statement, tables)
+        return _interruptible(connection, lambda: connection.sql(reading).to_arrow_table())
     except duckdb.Error as error:
         raise UsageError(f"query: {first_lines(error)}") from error
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, ask: Callable[[], pyarrow.Table]) -> pyarrow.Table:
+    """What `ask` gives. DuckDB heeds no signal while it works, so it works beside the thread that does."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as beside:
+        answer = beside.submit(ask)
+        try:
+            return answer.result()
+        except BaseException:
+            if not answer.done():
+                connection.interrupt()
+            raise
 
 
 def run_on_engine(snapshot: Snapshot, engine: Engine, statement: str) -> pyarrow.Table:

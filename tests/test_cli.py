@@ -596,17 +596,6 @@ def test_a_statement_can_be_piped_in(run: Run, monkeypatch: pytest.MonkeyPatch, 
     assert run(*words, "--format", "csv").out == "five\n5\n"
 
 
-def test_without_a_statement_on_a_terminal_one_is_asked_for(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stdin = io.StringIO()
-    monkeypatch.setattr(stdin, "isatty", lambda: True)
-    monkeypatch.setattr(sys, "stdin", stdin)
-    ended = run("query")
-    assert ended.code == 2
-    assert "give a statement" in ended.err
-
-
 def test_a_query_runs_on_the_engine_when_the_command_line_names_it(sample: Sample) -> None:
     words = ["query", "select try_cast('x' as int) as n, count(*) c from gold.users", "--engine=sail"]
     ended = subprocess_of(*words, "--format=json", *sample.options)

@@ -32,11 +32,20 @@ def query(asked: Invocation, sql: str | None, batch: int | None, as_of: str | No
     """One reading statement, SQL, over the whole lake as of one batch.
 
     Tables are named gold.users, silver.events, … SQL is DuckDB's; with --engine on this command line
-    it is Spark's, and runs there. `-` reads the statement from stdin.
+    it is Spark's, and runs there. `-` reads the statement from stdin. Without SQL on a terminal: a prompt.
     """
+    if sql is None and sys.stdin.isatty():
+        from runtime.cli.prompt.terminal import converse
+
+        converse(asked, batch=batch, as_of=as_of)
+        return
     statement = _statement(sql)
+    answer(asked, asked.open().at(batch=batch, as_of=as_of), statement)
+
+
+def answer(asked: Invocation, snapshot: Snapshot, statement: str) -> None:
+    """Print the rows of one reading statement in the form asked for. Raises UsageError."""
     begun = time.monotonic()
-    snapshot = asked.open().at(batch=batch, as_of=as_of)
     rows = _ask(asked, snapshot, statement)
     if asked.format == "table" and rows.column_names == EXPLAINED:
         # A plan is a drawing of many lines.
@@ -49,11 +58,6 @@ def query(asked: Invocation, sql: str | None, batch: int | None, as_of: str | No
 
 
 def _statement(sql: str | None) -> str:
-    if sql is None and sys.stdin.isatty():
-        raise UsageError(
-            "query: give a statement, as in: python lakehouse.py query "
-            '"select level, count(*) n from gold.users group by level"; or pipe one in.'
-        )
     statement = sys.stdin.read() if sql in (None, "-") else sql
     if not statement or not statement.strip():
         raise UsageError("query: the statement is empty.")

@@ -1,0 +1,84 @@
+"""The terminal's side of the prompt: editing, history over sessions, completion by TAB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import create_output
+from prompt_toolkit.shortcuts import CompleteStyle
+
+from runtime.cli.invocation import Invocation
+from runtime.cli.prompt.conversation import Conversation, Leave
+from runtime.cli.prompt.typed import completions, is_complete
+
+
+def converse(asked: Invocation, *, batch: int | None, as_of: str | None) -> None:
+    """Ask and answer until the person leaves. Raises LakehouseError where there is nothing to ask."""
+    lake = asked.open()
+    conversation = Conversation(asked, lake, lake.at(batch=batch, as_of=as_of))
+    session = _session(conversation)
+    asked.say("One reading statement, ended by a semicolon; .help says what else; Ctrl-D leaves.")
+    while True:
+        try:
+            conversation.say(session.prompt(conversation.mark))
+        except KeyboardInterrupt:
+            continue
+        except (EOFError, Leave):
+            return
+
+
+def _session(conversation: Conversation) -> PromptSession[str]:
+    return PromptSession(
+        history=_history(),
+        completer=_Completer(conversation),
+        complete_while_typing=False,
+        complete_style=CompleteStyle.READLINE_LIKE,
+        multiline=True,
+        prompt_continuation=lambda width, _line, _wrapped: "-> ".rjust(width),
+        key_bindings=_keys(),
+        # Rows may go to a file; then the prompt is on stderr.
+        output=create_output(always_prefer_tty=True),
+    )
+
+
+def _keys() -> KeyBindings:
+    """Enter ends the input where it is complete, and begins a line where it is not."""
+    keys = KeyBindings()
+    complete = Condition(lambda: is_complete(get_app().current_buffer.text))
+
+    @keys.add("enter", filter=has_focus("DEFAULT_BUFFER") & complete)
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    return keys
+
+
+class _Completer(Completer):
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        tables, commands = self._conversation.columns(), self._conversation.arguments()
+        for text, replaced in completions(document.text_before_cursor, tables, commands):
+            yield Completion(text, start_position=-replaced)
+
+
+def _history() -> History:
+    """Of all sessions, in the user's state folder; of this session where that cannot be written."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    file = state / "sparkify-lakehouse" / "query_history"
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(file))
