@@ -118,7 +118,7 @@ def test_a_reading_statement_of_duckdb_is_none_of_these(published: Lakehouse, st
         "with t as (from gold.users) select named_struct('a', t.level), xxhash64(1) from t, range(2)",
         "select '${env:HOME}' as text",
         "select max_by(level, user_id) filter (where user_id > 1), array(1)[0] from gold.users",
-        "select users.level, gold.users.user_id from gold.users where level in (select 'free')",
+        "select users.level, gold.users.user_id from gold.users where level in ('free')",
         "select year(start_time), date_format(start_time, 'EEEE') from gold.songplays order by 1 limit 1",
     ],
 )
@@ -126,6 +126,15 @@ def test_a_reading_query_on_an_engine_is_none_of_these(
     published: Lakehouse, engine: Engine, statement: str
 ) -> None:
     assert run_on_engine(published.at(), engine, statement).num_rows
+
+
+@pytest.mark.engine
+def test_what_an_engine_refuses_is_told_once(
+    published: Lakehouse, engine: Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="no_such_column"):
+        run_on_engine(published.at(), engine, "select no_such_column from gold.users")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -37,6 +38,8 @@ class Spark:
         self.partitions, self.access = partitions, s3 or AWS
         self.spark = _session({**_local(partitions), **SESSION, **confs})
         self.spark.sparkContext.setLogLevel("ERROR")
+        # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
+        logging.getLogger("SQLQueryContextLogger").disabled = True
 
     def is_alive(self) -> bool:
         """Whether the session was not stopped."""
