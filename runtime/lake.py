@@ -68,7 +68,7 @@ class Lakehouse:
         else:
             assert known.last is not None
             state = known.last
-        return Snapshot(Runner(self.settings, self.tables).store, self.tables, state, self._engine)
+        return self._snapshot(state)
 
     def table(self, name: str) -> TableView:
         """One table, `layer.table`, as last published. Raises UsageError for an unknown name."""
@@ -86,7 +86,9 @@ class Lakehouse:
         `tables` are all by default, a bare name means gold; `key` names one row of the one table given.
         Reads only the files that differ. Raises UsageError for an unknown batch, table or key.
         """
-        return compare(self.at(batch=before), self.at(batch=after), tables, key)
+        known = self._known()
+        states = state_of(known, before), state_of(known, after)
+        return compare(known, self._snapshot, *states, tables=tables, key=key)
 
     def trace(self, table: str, key: object, *, batch: int | None = None) -> Trace:
         """A row back to the records it was made from, with their files and lines.
@@ -307,6 +309,9 @@ class Lakehouse:
 
     def _place(self, progress: Progress | None = None) -> Place:
         return Place(self.settings, self.tables, progress or Silent())
+
+    def _snapshot(self, state: State) -> Snapshot:
+        return Snapshot(Runner(self.settings, self.tables).store, self.tables, state, self._engine)
 
     def _known(self) -> Contents:
         known = self._ledger().contents()

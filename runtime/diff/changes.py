@@ -1,20 +1,16 @@
-"""What changed between two batches, row by row.
-
-Only files that belong to one of the two versions are read: a file both have holds the same rows on both
-sides. So the cost follows the change, not the table.
-"""
+"""Changes of rows: read from the files that only one of two states has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
-from runtime.keys import Key, key_columns, key_literal, parse_key
-from runtime.query import closed_connection, quoted
-from runtime.snapshot import Files, Snapshot, select_rows
+from runtime.keys import Key, key_columns, key_literal
+from runtime.query import quoted
+from runtime.snapshot import Files, select_rows
 from runtime.suggest import nearest
 from runtime.table import Table
 
@@ -166,48 +162,10 @@ class Diff:
 
     def table(self, name: str) -> TableDiff:
         """One table; a bare name means gold. Raises UsageError for one that was not compared."""
-        return self.tables[full_name(name, self.tables, "diff")]
-
-
-def compare(
-    before: Snapshot, after: Snapshot, tables: Sequence[str] | None = None, key: object = None
-) -> Diff:
-    """The differences between two states, in these tables (all by default), of one key if given.
-
-    Raises UsageError for an unknown table, and for a key without exactly one table to look it up in.
-    """
-    # Gold first: it is what readers come for.
-    known = [n for n in [*before.tables][::-1] if n in before.versions or n in after.versions]
-    names = [full_name(name, known, "diff") for name in tables] if tables else known
-    if key is not None and len(names) != 1:
-        raise UsageError("diff: a key belongs to one table: give it as --table TABLE --key KEY.")
-    connection = closed_connection(before.store.root, {}, before.store.access)
-    found = {}
-    for name in dict.fromkeys(names):
-        table = before.tables[name]
-        old, new = _only_in_one(before, after, name)
-        found[name] = TableDiff(table, old, new, None if key is None else parse_key(table, key), connection)
-    return Diff(before.batch_id, after.batch_id, found)
-
-
-def full_name(name: str, names: Sequence[str] | Mapping[str, object], command: str) -> str:
-    """`gold.users` for `users` and `gold.users`. Raises UsageError naming the nearest."""
-    full = name if "." in name else f"gold.{name}"
-    if full not in names:
-        raise UsageError(f"{command}: there is no table {name!r}{nearest(full, names)}")
-    return full
-
-
-def _only_in_one(before: Snapshot, after: Snapshot, name: str) -> tuple[Files, Files]:
-    """The files of a table that only the one and only the other state has."""
-    if before.versions.get(name) == after.versions.get(name):
-        return NO_FILES, NO_FILES
-    old, new = (s.files(name) if name in s.versions else NO_FILES for s in (before, after))
-    shared = set(old.uris) & set(new.uris)
-    return old.without(shared), new.without(shared)
-
-
-NO_FILES = Files((), frozenset())
+        full = name if "." in name else f"gold.{name}"
+        if full not in self.tables:
+            raise UsageError(f"diff: {name!r} was not compared{nearest(full, self.tables)}")
+        return self.tables[full]
 
 
 def _plain(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
