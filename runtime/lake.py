@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from runtime import engine
-from runtime.diff import Diff, compare
+from runtime import engine, html
+from runtime.diff import Diff, around_optimize, compare
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
@@ -53,6 +53,14 @@ class Lakehouse:
         """
         return cls(load_settings(target, flags=flags, sets=set))
 
+    def __repr__(self) -> str:
+        return f"<lake {self.settings.lake}>"
+
+    def _repr_html_(self) -> str:
+        if self._ledger().contents().last is None:
+            return html.of_empty_lake(self.settings.lake)
+        return html.of_snapshot(self.at())
+
     def at(self, *, batch: int | None = None, as_of: str | datetime | None = None) -> Snapshot:
         """The whole lake as of a batch, or as last published at or before a time (UTC by default).
 
@@ -88,7 +96,8 @@ class Lakehouse:
         """
         known = self._known()
         states = state_of(known, before), state_of(known, after)
-        return compare(known, self._snapshot, *states, tables=tables, key=key)
+        around = [(self._snapshot(a), self._snapshot(b)) for a, b in around_optimize(known, *states)]
+        return compare(self._snapshot(states[0]), self._snapshot(states[1]), tables, key, around)
 
     def trace(self, table: str, key: object, *, batch: int | None = None) -> Trace:
         """A row back to the records it was made from, with their files and lines.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runtime import html
 from runtime.delta import Store, file_uris
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
@@ -62,6 +63,18 @@ class TableView:
         """The Delta version read."""
         return self.snapshot.versions[self.name]
 
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return self.snapshot.state.tables[self.name]["rows"]
+
+    def __repr__(self) -> str:
+        at = f"batch {self.snapshot.batch_id}, version {self.version}"
+        return f"<{self.name}, {self.table.grain}: {at}, {self.rows:,} rows>"
+
+    def _repr_html_(self) -> str:
+        return html.of_table(self)
+
     def duckdb(self) -> duckdb.DuckDBPyRelation:
         """The rows as a DuckDB relation, lazy."""
         return self.snapshot.connection.table(self.name)
@@ -100,6 +113,12 @@ class Snapshot:
     tables: Mapping[str, Table]
     state: State
     engine: Callable[[], Engine]
+
+    def __repr__(self) -> str:
+        return f"<{self.store.root} as of batch {self.batch_id}: {', '.join(self.versions)}>"
+
+    def _repr_html_(self) -> str:
+        return html.of_snapshot(self)
 
     @property
     def batch_id(self) -> int:

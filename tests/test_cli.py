@@ -25,11 +25,11 @@ from runtime.cli import main
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_rows
 from runtime.cli.program import SECTIONS, program
-from runtime.cli.values import as_json, as_text, to_json, visible
 from runtime.errors import LeaseHeld
 from runtime.lease import claim
 from runtime.ledger import Ledger
 from runtime.runner import Report
+from runtime.values import as_json, as_text, to_json, visible
 
 ROOT = Path(__file__).resolve().parent.parent
 ESCAPE = "\x1b"

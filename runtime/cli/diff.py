@@ -10,8 +10,8 @@ import click
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_lines, emit_rows
 from runtime.cli.texts import count
-from runtime.cli.values import as_json, as_text, to_json
 from runtime.keys import key_text
+from runtime.values import as_json, as_text, to_json
 
 if TYPE_CHECKING:
     from runtime.diff import Change, Diff, TableDiff

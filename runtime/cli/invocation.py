@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.values import visible
 from runtime.errors import UsageError
+from runtime.values import visible
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse

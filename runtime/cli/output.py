@@ -11,7 +11,7 @@ from io import StringIO
 from itertools import islice
 from typing import Any, TextIO
 
-from runtime.cli.values import as_json, as_text, to_json, visible
+from runtime.values import as_json, as_text, to_json, visible
 
 Row = Sequence[Any]
 NULL, CUT = "NULL", "…"

@@ -12,7 +12,7 @@ from runtime.cli.display import display
 from runtime.cli.invocation import Family, Invocation, command
 from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
 from runtime.cli.texts import count
-from runtime.cli.values import visible
+from runtime.values import visible
 
 REASON = ("reason", "records", "sources", "batches", "first", "last")
 RECORD = ("source", "file", "line", "batch_id", "reasons", "raw")

@@ -12,8 +12,8 @@ import click
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_lines, emit_rows
 from runtime.cli.texts import count
-from runtime.cli.values import visible
 from runtime.errors import UsageError
+from runtime.values import visible
 
 if TYPE_CHECKING:
     import pyarrow

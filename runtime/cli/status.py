@@ -8,7 +8,7 @@ from typing import Any
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
 from runtime.cli.texts import size_text, when
-from runtime.cli.values import visible
+from runtime.values import visible
 
 SIZES = ("rows", "version", "files", "bytes")
 

@@ -9,7 +9,7 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_lines, emit_rows
-from runtime.cli.values import as_json
+from runtime.values import as_json
 
 if TYPE_CHECKING:
     from runtime.trace import Record, Trace

@@ -1,6 +1,6 @@
 """What changed between two batches, row by row."""
 
 from runtime.diff.changes import Change, Diff, TableDiff
-from runtime.diff.compare import compare
+from runtime.diff.compare import around_optimize, compare
 
-__all__ = ["Change", "Diff", "TableDiff", "compare"]
+__all__ = ["Change", "Diff", "TableDiff", "around_optimize", "compare"]

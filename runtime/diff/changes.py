@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from runtime import html
 from runtime.errors import UsageError
 from runtime.keys import Key, key_columns, key_literal
 from runtime.query import quoted
@@ -149,6 +150,17 @@ class Diff:
     from_batch: int
     to_batch: int
     tables: Mapping[str, TableDiff]
+
+    def __repr__(self) -> str:
+        changed = [f"{n} +{c[0]:,} ~{c[1]:,} -{c[2]:,}" for n, c in self._counts() if any(c)]
+        return f"<batch {self.from_batch} → {self.to_batch}: {'; '.join(changed) or 'no difference'}>"
+
+    def _repr_html_(self) -> str:
+        return html.of_diff(self)
+
+    def _counts(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        for name, table in self.tables.items():
+            yield name, tuple(table.counts.values())
 
     @property
     def summary(self) -> dict[str, dict[str, int]]:

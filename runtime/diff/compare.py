@@ -8,7 +8,7 @@ shorter one, from the first batch to the one before it, and from it to the secon
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from runtime.diff.changes import Diff, TableDiff
@@ -25,44 +25,30 @@ Step = tuple[Snapshot, Snapshot]
 
 
 def compare(
-    known: Contents,
-    snapshot: Callable[[State], Snapshot],
-    before: State,
-    after: State,
+    before: Snapshot,
+    after: Snapshot,
     tables: Sequence[str] | None = None,
     key: object = None,
+    around: Sequence[Step] = (),
 ) -> Diff:
     """The differences between two states, in these tables (all by default), of one key if given.
 
-    Raises UsageError for an unknown table, and for a key without exactly one table to look it up in.
+    `around`: the steps between them that change rows, where it is known that only those do. Raises
+    UsageError for an unknown table, and for a key without exactly one table to look it up in.
     """
-    direct = (snapshot(before), snapshot(after))
-    around = [(snapshot(a), snapshot(b)) for a, b in _around_optimize(known, before, after)]
-    names = _names(direct, tables)
+    names = _names((before, after), tables)
     if key is not None and len(names) != 1:
         raise UsageError("diff: a key belongs to one table: give it as --table TABLE --key KEY.")
-    connection = closed_connection(direct[0].store.root, {}, direct[0].store.access)
+    connection = closed_connection(before.store.root, {}, before.store.access)
     found = {}
     for name in names:
-        table = direct[0].tables[name]
-        old, new = _fewest_files(name, direct, around)
+        table = before.tables[name]
+        old, new = _fewest_files(name, (before, after), around)
         found[name] = TableDiff(table, old, new, None if key is None else parse_key(table, key), connection)
     return Diff(before.batch_id, after.batch_id, found)
 
 
-def _names(states: Step, asked: Sequence[str] | None) -> list[str]:
-    tables = states[0].tables
-    known = [n for n in tables if any(n in state.versions for state in states)]
-    if not asked:
-        return sorted(known, key=lambda name: LAYERS.index(tables[name].layer))
-    names = [name if "." in name else f"gold.{name}" for name in asked]
-    for name, given in zip(names, asked, strict=True):
-        if name not in known:
-            raise UsageError(f"diff: there is no table {given!r}{nearest(name, known)}")
-    return list(dict.fromkeys(names))
-
-
-def _around_optimize(known: Contents, before: State, after: State) -> list[tuple[State, State]]:
+def around_optimize(known: Contents, before: State, after: State) -> list[tuple[State, State]]:
     """The steps between two states that change rows; none where no optimize lies between them.
 
     None either when files of a step are gone: the two states themselves can still be compared.
@@ -75,6 +61,18 @@ def _around_optimize(known: Contents, before: State, after: State) -> list[tuple
     points = [low, *(state for pair in turns for state in pair), high]
     steps = list(zip(points[::2], points[1::2], strict=True))
     return steps if before is low else [(b, a) for a, b in reversed(steps)]
+
+
+def _names(states: Step, asked: Sequence[str] | None) -> list[str]:
+    tables = states[0].tables
+    known = [n for n in tables if any(n in state.versions for state in states)]
+    if not asked:
+        return sorted(known, key=lambda name: LAYERS.index(tables[name].layer))
+    names = [name if "." in name else f"gold.{name}" for name in asked]
+    for name, given in zip(names, asked, strict=True):
+        if name not in known:
+            raise UsageError(f"diff: there is no table {given!r}{nearest(name, known)}")
+    return list(dict.fromkeys(names))
 
 
 def _fewest_files(name: str, direct: Step, around: Sequence[Step]) -> tuple[Files, Files]:

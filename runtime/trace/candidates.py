@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from runtime.cli.values import as_text
 from runtime.keys import key_columns, key_literal
 from runtime.query import quoted
 from runtime.snapshot import Snapshot
 from runtime.table import Table
 from runtime.trace.rows import Row, ask, found, in_sql
 from runtime.trace.tree import Found
+from runtime.values import as_text
 
 SHOWN = 3
 ALIKE = 0.9  # Jaro-Winkler, of 1: another spelling, not another title

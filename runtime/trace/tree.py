@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from runtime.cli.values import as_text, visible
+from runtime.values import as_text, visible
 
 WINNER, DUPLICATE, SUPERSEDED, QUARANTINED = "winner", "duplicate", "superseded", "quarantined"
 DELIVERED = "delivered"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runtime.cli.values import as_text
 from runtime.keys import key_columns, parse_key
 from runtime.query import quoted
 from runtime.snapshot import Snapshot
@@ -16,6 +15,7 @@ from runtime.trace.candidates import nearest_rows
 from runtime.trace.records import itself, with_records
 from runtime.trace.rows import Row, agrees, found, key_of, one_row, rows_where
 from runtime.trace.tree import Found, Record, Trace
+from runtime.values import as_text
 
 FIRST = 3  # rows shown of many that make one
 
