@@ -64,6 +64,8 @@ class Store:
             name=table.name,
             description=table.grain,
             configuration=PROPERTIES,
+            # With retries, rows that a stranger adds at this moment would stay in the new version.
+            commit_properties=CommitProperties(max_commit_retries=0),
             storage_options=storage_options(uri, self.access),
         )
 
@@ -166,8 +168,11 @@ class Heads:
         return self._tables[name]
 
     def recreate(self, table: Table) -> None:
-        """Empty a table and give it the declared schema, as one new version."""
+        """Empty a table and give it the declared schema, as one new version. Raises Fenced."""
+        wanted = self._expected[table.name] + 1
         self._adopt(table.name, self.store.create(table))
+        if self._expected[table.name] != wanted:
+            raise self._foreign(table.name, wanted)
 
     def restore(self, name: str, version: int) -> None:
         """Put a table back to what it held at a version, by one new version. Raises Fenced.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
 from runtime.delta import Heads, Store
-from runtime.errors import LakehouseError
+from runtime.errors import Fenced, LakehouseError, is_disk_full
 from runtime.lease import Owner
 from runtime.ledger import Contents, State, state_row
 from runtime.progress import Progress
@@ -54,13 +57,25 @@ def _put_back(store: Store, known: Contents, declared: Table, progress: Progress
     if table is None or table.version() == published:
         return None
     if published is not None:
-        table.restore(published)
+        _restore(table, published)
     elif name in known.published:
         return None  # a restore took it out of the lake; older batches still read it
     else:
         store.create(declared)
     progress.note(f"rolled back {name}: a run was cut off before it published")
     return None if published is None else table.version()
+
+
+def _restore(table: DeltaTable, version: int) -> None:
+    try:
+        table.restore(version)
+    except CommitFailedError as conflict:
+        if is_disk_full(conflict):
+            raise
+        raise Fenced(
+            f"{table.table_uri}: someone else wrote to it while it was put back to its published version. "
+            "Nothing was published; find the other writer, then run again: the next run rolls back."
+        ) from conflict
 
 
 def _published(state: State | None, name: str) -> int | None:

@@ -112,7 +112,7 @@ def dirty_lake(
 
 
 @pytest.fixture(scope="session")
-def on_stage(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> OnStage:
+def on_stage(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnStage]:
     """A scene by name, set up once: a lake about to be disturbed, in processes of its own."""
     stages = dict[str, Stage]()
 
@@ -121,7 +121,9 @@ def on_stage(engine_name: str, tmp_path_factory: pytest.TempPathFactory) -> OnSt
             stages[name] = Stage(SCENES[name], engine_name, tmp_path_factory.mktemp("stage"))
         return stages[name]
 
-    return on_stage
+    yield on_stage
+    for stage in stages.values():
+        stage.close()
 
 
 @pytest.fixture(scope="session")

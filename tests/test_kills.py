@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from tests.deliveries import play
 from tests.scenes import SCENES, OnStage, Stage, any_boundary, batch_of, published
 
-pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
 KILLED = -9
 
 
@@ -76,20 +75,35 @@ def test_files_that_changed_or_went_away_before_the_next_run_are_taken_as_they_a
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scene", SCENES)
-def test_runs_killed_at_random_are_rolled_back_and_done_again(
-    on_stage: OnStage, scene: str, engine_name: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_runs_killed_at_random_are_rolled_back_and_done_again(on_stage: OnStage, scene: str) -> None:
+    kill_at_random(on_stage(scene), kills=16)
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.spark_only
+@pytest.mark.long_on_spark
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("scene", ["first run", "corrections", "full refresh"])
+def test_runs_on_spark_killed_at_random_are_rolled_back_and_done_again(on_stage: OnStage, scene: str) -> None:
+    kill_at_random(on_stage(scene), kills=4)
+
+
+def kill_at_random(stage: Stage, kills: int) -> None:
     """Kills in a row, also of the runs that roll back; at boundaries and at any instant in turn."""
-    stage, chance = on_stage(scene), random.Random(scene)
-    wanted, kills = 20 if engine_name == "sail" else 2, 0
-    while kills < wanted:
-        lake = stage.lake(f"killed at random {kills}")
+    chance = random.Random(stage.scene.name)
+    killed = lakes = 0
+    while killed < kills:
+        lakes += 1
+        lake = stage.lake(f"killed at random {lakes}")
         for _ in range(chance.randint(1, 4)):
             if chance.random() < 0.5:
                 ended = stage.disturb(lake, any_boundary(chance, stage))
             else:
                 ended = stage.start(lake).kill_after(chance.uniform(0, stage.seconds))
-            kills += ended.code == KILLED
+            killed += ended.code == KILLED
             assert_readers_see_what_was_published(stage, lake)
+            if batch_of(stage.open(lake)) == batch_of(stage.open(stage.undisturbed)):
+                break
         assert_the_next_run_makes_it_whole(stage, lake)
-    record_property("kills", kills)
+    logging.info("%s: %d kills of %d lakes", stage.scene.name, killed, lakes)

@@ -6,14 +6,16 @@ import re
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
 from runtime.lease import is_held
 from runtime.ledger import Ledger
-from tests.scenes import Disturbed, OnStage, Stage, batch_of, published
+from tests.scenes import OnStage, Stage, batch_of, published
 
-pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
+ON_BOTH = [pytest.mark.engine, pytest.mark.long_on_spark]
 
 # Where it is no longer too early, and not yet too late, for another writer to be in the way.
 EARLY = ("before Owner.commit#2", "after Store.clear_scratch#1")
@@ -58,7 +60,7 @@ def test_of_runs_started_together_one_works_and_the_others_say_who(on_stage: OnS
 
 
 def in_slow(*wheres: str, but: str) -> list[object]:
-    return [pytest.param(w, marks=[] if w == but else [pytest.mark.slow]) for w in wheres]
+    return [pytest.param(w, marks=ON_BOTH if w == but else [pytest.mark.slow]) for w in wheres]
 
 
 @pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="before Workbench.merge#1"))
@@ -126,13 +128,34 @@ def test_what_a_stranger_writes_is_found_and_undone(on_stage: OnStage, where: st
     assert_the_next_run_leaves_nothing_over(stage, lake)
 
 
+def test_a_stranger_who_writes_while_tables_are_put_back_is_found(
+    on_stage: OnStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = on_stage("corrections")
+    lake = stage.lake("stranger in the rollback")
+    assert stage.disturb(lake, "before Heads.check#1").code == -signal.SIGKILL
+    restore = DeltaTable.restore
+
+    def disturbed(table: DeltaTable, *positional: Any, **named: Any) -> Any:
+        rows = QueryBuilder().register("t", table).execute("select * from t").read_all()
+        write_deltalake(table.table_uri, rows, mode="append")
+        return restore(table, *positional, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaTable, "restore", disturbed)
+        assert stage.run(lake) == 3
+    assert_readers_see_a_published_batch(stage, lake)
+    assert_the_next_run_leaves_nothing_over(stage, lake)
+
+
 def assert_readers_see_a_published_batch(stage: Stage, lake: Path) -> None:
     opened = stage.open(lake)
     assert published(opened) == published(stage.open(stage.undisturbed), batch_of(opened))
 
 
 @pytest.mark.parametrize(
-    ("what", "code"), [("interrupt", 130), pytest.param("terminate", 143, marks=pytest.mark.slow)]
+    ("what", "code"),
+    [pytest.param("interrupt", 130, marks=ON_BOTH), pytest.param("terminate", 143, marks=pytest.mark.slow)],
 )
 def test_a_signal_in_mid_run_releases_the_lease_and_the_next_run_is_right(
     on_stage: OnStage, what: str, code: int
@@ -149,7 +172,7 @@ def test_a_signal_in_mid_run_releases_the_lease_and_the_next_run_is_right(
 def test_a_lease_is_taken_from_a_run_that_commits_all_the_time(on_stage: OnStage) -> None:
     stage = on_stage("corrections")
     lake = stage.lake("forced")
-    held = Disturbed(stage, lake, "after Owner.start#1", "pause")
+    held = stage.start(lake, "after Owner.start#1", "pause")
     assert held.wait_until_paused()
     assert stage.run(lake, "unlock") == 4
     assert stage.run(lake, "unlock", "--force") == 0
