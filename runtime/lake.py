@@ -279,6 +279,15 @@ class Lakehouse:
         """Take the pin from a batch; gives its label. Raises UsageError, LeaseHeld, Fenced."""
         return pins.unpin(self._place(), batch)
 
+    def report(self, batch: int | None = None) -> str:
+        """A self-contained HTML page about the lake as of a batch, the last by default.
+
+        Raises UsageError for a batch that is not there, or where the extra `report` is not installed.
+        """
+        from runtime.report import report_page
+
+        return report_page(self, batch)
+
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done.
 

@@ -13,6 +13,7 @@ from runtime.cli.pin import pin, unpin
 from runtime.cli.plan import plan
 from runtime.cli.quarantine import quarantine
 from runtime.cli.query import query
+from runtime.cli.report import report
 from runtime.cli.restore import restore
 from runtime.cli.run import run
 from runtime.cli.sample import sample
@@ -23,7 +24,7 @@ from runtime.cli.vacuum import vacuum
 
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
-    "Read": [status, history, query, diff, trace],
+    "Read": [status, history, query, diff, trace, report],
     "Care": [quarantine, restore, optimize, vacuum, pin, unpin, unlock, export],
 }
 

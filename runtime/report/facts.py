@@ -1,0 +1,125 @@
+"""What the report says, asked of one snapshot and of the history that led to it. Nothing here draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from runtime.report.questions import QUESTIONS, Question
+
+if TYPE_CHECKING:
+    from runtime.lake import Lakehouse
+    from runtime.snapshot import Snapshot
+
+OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
+SAMPLES = 3  # records shown of each reason
+SHOWN_ROWS = 5  # changed rows shown of each table
+LOOKED_AT = 1000  # changed rows looked at to find some that are not new
+LONGEST_RAW = 300  # characters of a raw record
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of one report. Every value is plain Python; texts are as delivered, not yet escaped."""
+
+    lake: Lakehouse
+    snapshot: Snapshot
+
+    @cached_property
+    def states(self) -> list[dict[str, Any]]:
+        """The states that this one stands on, oldest first, itself last: `Lakehouse.history` has the keys."""
+        known = {state["batch_id"]: state for state in self.lake.history()}
+        found: list[dict[str, Any]] = []
+        at: int | None = self.snapshot.batch_id
+        while at is not None:
+            found.append(known[at])
+            at = known[at]["base"]
+        return found[::-1]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """This state."""
+        return self.states[-1]
+
+    @cached_property
+    def records(self) -> dict[str, int]:
+        """Delivered records and what became of them, since the beginning."""
+        return {o: sum(s["records"].get(o, 0) for s in self.states) for o in ("delivered", *OUTCOMES)}
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """Files taken in, by source."""
+        sources = dict.fromkeys(source for s in self.states for source in s["files"])
+        return {source: sum(s["files"].get(source, 0) for s in self.states) for source in sources}
+
+    @property
+    def layers(self) -> dict[str, list[dict[str, Any]]]:
+        """By layer, each table with its `name`, `rows`, `files`, `bytes`, `version` and `past` changes."""
+        found: dict[str, list[dict[str, Any]]] = {"bronze": [], "silver": [], "gold": []}
+        for name, sizes in self.state["tables"].items():
+            table = self.snapshot.tables[name]
+            found[table.layer].append({**sizes, "name": name, "table": table, "past": self._past(name)})
+        return found
+
+    def _past(self, name: str) -> list[dict[str, Any]]:
+        """The last states in which a table changed, newest first."""
+        moved = []
+        for state in reversed(self.states):
+            entry = state["tables"].get(name)
+            if entry and (entry["inserted"] or entry["updated"] or entry["deleted"]):
+                moved.append({"batch_id": state["batch_id"], "at": state["at"], **entry})
+        return moved[:SHOWN_ROWS]
+
+    @cached_property
+    def freshness(self) -> dict[str, Any]:
+        """`published` and `newest`: when this state became visible, and its newest event, UTC."""
+        newest = self._rows("select max(event_at) as newest from silver.events")[0]["newest"]
+        return {"published": datetime.fromisoformat(self.state["at"]), "newest": newest}
+
+    @cached_property
+    def reasons(self) -> list[dict[str, Any]]:
+        """Why records were rejected: `reason`, `records`, and some of them as `samples`."""
+        counted = self._rows(
+            "select reason, count(*) as records "
+            "from (select unnest(reasons) as reason from silver.quarantine) "
+            "group by reason order by records desc, reason"
+        )
+        sampled = self._rows(
+            f"""select reason, _source_file as file, _source_line as line, left(raw, {LONGEST_RAW}) as raw
+            from (select *, unnest(reasons) as reason from silver.quarantine)
+            qualify row_number() over (partition by reason order by _delivery, _source_line) <= {SAMPLES}
+            order by _delivery, _source_line"""
+        )
+        return [{**c, "samples": [s for s in sampled if s["reason"] == c["reason"]]} for c in counted]
+
+    @cached_property
+    def insights(self) -> list[tuple[Question, list[dict[str, Any]]]]:
+        """The listening questions that have an answer here, each with its rows."""
+        asked = ((question, self._rows(question.sql)) for question in QUESTIONS)
+        return [(question, rows) for question, rows in asked if rows]
+
+    @cached_property
+    def previous(self) -> int | None:
+        """The batch before this one, where it can still be read."""
+        before = self.states[-2] if len(self.states) > 1 else None
+        return before["batch_id"] if before and not before["vacuumed_at"] else None
+
+    @cached_property
+    def changes(self) -> Mapping[str, dict[str, Any]]:
+        """What this state changed in gold, by table: `counts`, and the first rows that were not inserted."""
+        if self.previous is None:
+            return {}
+        differing = self.lake.diff(self.previous, self.snapshot.batch_id)
+        found = {}
+        for name, table in differing.tables.items():
+            if name.startswith("gold.") and not table.is_empty:
+                rows = (change for change in table.rows(LOOKED_AT) if change.change != "inserted")
+                found[name] = {"counts": table.counts, "rows": list(islice(rows, SHOWN_ROWS))}
+        return found
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        return list(self.snapshot.sql(sql).to_pylist())

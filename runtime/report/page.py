@@ -1,0 +1,92 @@
+"""The page: facts and charts in one HTML file. Every text is escaped by the template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from runtime.cli.texts import size_text, when
+from runtime.errors import UsageError
+from runtime.report.charts import bars_over_batches, drawn
+from runtime.report.facts import OUTCOMES, Facts
+from runtime.values import as_text, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from runtime.lake import Lakehouse
+
+SHOWN_STATES = 60  # batches drawn and listed; a year of hours would fill the page
+
+
+def report_page(lake: Lakehouse, batch: int | None = None) -> str:
+    """The report on the lake as of a batch (the last by default), as HTML.
+
+    Raises UsageError where there is no such batch, or the extra `report` is not installed.
+    """
+    facts = Facts(lake, lake.at(batch=batch))
+    return _template().render(
+        facts=facts,
+        lake=lake.settings.lake,
+        shown=facts.states[-SHOWN_STATES:],
+        charts=list(_batch_charts(facts.states[-SHOWN_STATES:])),
+        insights=[(q, rows, drawn(q, rows)) for q, rows in facts.insights],
+        outcomes=OUTCOMES,
+    )
+
+
+def _template() -> Template:
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError:
+        raise UsageError(
+            "report: the page needs the packages of the extra `report`, which are not installed: "
+            "pip install 'sparkify-lakehouse[report]'"
+        ) from None
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "n": _number,
+        "size": size_text,
+        "when": _when,
+        "shown": _shown,
+        "change": _change,
+    }
+    return environment.from_string(files("runtime.report").joinpath("page.html.j2").read_text("utf-8"))
+
+
+def _batch_charts(states: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Title and SVG of what batches brought and took."""
+    records = [
+        {"batch": s["batch_id"], "outcome": o, "rank": rank, "n": s["records"].get(o, 0)}
+        for s in states
+        for rank, o in enumerate(OUTCOMES)
+    ]
+    yield "Records a batch, by outcome", bars_over_batches("records", records, "outcome")
+    files_ = [{"batch": s["batch_id"], "n": sum(s["files"].values())} for s in states]
+    yield "Files a batch", bars_over_batches("files", files_)
+    seconds = [{"batch": s["batch_id"], "n": s["seconds"]} for s in states]
+    yield "Seconds a batch took", bars_over_batches("seconds", seconds)
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _when(at: datetime | str | None) -> str:
+    if at is None:
+        return "never"
+    return when(at if isinstance(at, str) else at.isoformat())
+
+
+def _shown(value: Any) -> str:
+    """A value as text: control characters and marks that turn text around are spelled out."""
+    return "NULL" if (text := as_text(value)) is None else visible(text)
+
+
+def _change(counts: dict[str, int]) -> str:
+    signs = {"inserted": "+", "updated": "~", "deleted": "−"}
+    return " ".join(f"{sign}{counts[name]:,}" for name, sign in signs.items() if counts[name]) or "unchanged"

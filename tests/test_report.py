@@ -1,0 +1,144 @@
+"""The report is one page that says what the lake says, whatever its records hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.cli import main
+from runtime.errors import UsageError
+from tests.deliveries import Deliveries, event, play, song
+
+HOSTILE = "</td><script>alert('x')</script>\u202e\x1b[31m"
+
+
+class Outline(HTMLParser):
+    """What a reader without eyes, or without a network, depends on."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.figures: list[list[str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "href" and tag == "a":
+                self.links.append(value or "")
+            elif name in ("src", "href", "xlink:href") and not (value or "").startswith(("#", "data:")):
+                self.loads.append(value or "")
+        if tag == "figure":
+            self.figures.append([])
+        elif self.figures:
+            self.figures[-1].append(tag)
+
+
+@pytest.fixture(scope="module")
+def dirty_page(dirty_lake: Lakehouse) -> str:
+    return dirty_lake.report()
+
+
+def test_the_page_counts_what_status_counts(dirty_lake: Lakehouse, dirty_page: str) -> None:
+    status = dirty_lake.status()
+    for name, sizes in status["tables"].items():
+        assert re.search(rf'id="{name}".*?· {sizes["rows"]:,} rows', dirty_page, re.DOTALL), name
+    for reason, records in status["quarantine"].items():
+        assert f"<code>{reason}</code>: {records:,} record" in dirty_page
+    records = dirty_lake.history()[-1]["records"]
+    assert f"{records['delivered']:,} records were delivered: {records['accepted']:,} accepted" in dirty_page
+
+
+def test_the_page_loads_nothing_and_runs_no_script(dirty_page: str) -> None:
+    outline = Outline(dirty_page)
+    assert outline.loads == []
+    assert "script" not in outline.tags
+    assert "url(http" not in dirty_page
+
+
+def test_headings_links_and_figures_lead_a_reader_without_a_mouse(dirty_page: str) -> None:
+    outline = Outline(dirty_page)
+    headings = [tag for tag in outline.tags if re.fullmatch(r"h\d", tag)]
+    assert headings[0] == "h1"
+    assert all(int(b[1]) - int(a[1]) <= 1 for a, b in pairwise(headings))
+    assert {link.removeprefix("#") for link in outline.links} <= set(outline.ids)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.figures
+    assert all("figcaption" in inside and "svg" in inside for inside in outline.figures)
+
+
+def test_hostile_texts_are_shown_and_not_obeyed(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    deliveries.logs("a.json", [play(song=HOSTILE, artist=HOSTILE, location=HOSTILE, userAgent=HOSTILE)])
+    deliveries.logs("b.json", [event(firstName=HOSTILE, level=HOSTILE)])
+    deliveries.songs("s.json", [song(title=HOSTILE, artist_name=HOSTILE)])
+    deliveries.logs("<script>.json", ["{" + HOSTILE])
+    lake = open_lake("a", deliveries)
+    lake.run()
+    page = lake.report()
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_page_of_an_older_batch_is_of_that_batch(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    lake = open_lake("a", deliveries)
+    deliveries.logs("a.json", [play(userId="7", level="free")])
+    lake.run()
+    deliveries.logs("b.json", [play("2018-11-03 10:00:00", userId="7", level="paid")])
+    lake.run()
+    first, last = lake.report(batch=1), lake.report()
+    assert "<dt>plays</dt><dd>1</dd>" in first
+    assert "There is no batch before this one" in first
+    assert "<dt>plays</dt><dd>2</dd>" in last
+    assert "gold.users: ~1 since batch 1" in last
+    assert "level: <del>free</del> → <ins>paid</ins>" in last
+    with pytest.raises(UsageError, match="no batch 9"):
+        lake.report(batch=9)
+
+
+def test_a_lake_without_plays_has_a_page_too(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    deliveries.songs("s.json", [song()])
+    lake = open_lake("a", deliveries)
+    lake.run()
+    page = lake.report()
+    assert "There are no plays in the lake yet." in page
+    assert "<dt>newest event, UTC</dt><dd>never</dd>" in page
+
+
+def test_the_command_writes_the_file_and_says_where(
+    dirty_lake: Lakehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "report.html"
+    words = ["report", "--lake", dirty_lake.settings.lake, "--out", str(out), "--format", "json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == {"out": str(out), "bytes": out.stat().st_size}
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "vl_convert"])
+def test_without_the_extra_the_error_says_what_to_install(
+    dirty_lake: Lakehouse, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(UsageError, match=r"pip install 'sparkify-lakehouse\[report\]'"):
+        dirty_lake.report()
