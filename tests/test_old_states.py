@@ -18,7 +18,7 @@ from lakehouse import Lakehouse
 from runtime.delta import PROPERTIES, Store
 from tests.deliveries import Deliveries, play
 from tests.snapshots import contents
-from tests.test_vacuum import four_batches
+from tests.test_vacuum import daily
 
 pytestmark = pytest.mark.engine
 OpenLake = Callable[..., Lakehouse]
@@ -66,7 +66,7 @@ def test_old_states_stay_readable_after_new_commits_and_a_clean_up_of_the_logs(
     open_lake: OpenLake, deliveries: Deliveries, days: int
 ) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     before = [contents(lake, batch) for batch in range(1, 5)]
     for uri in uris(lake).values():
         clean_up(uri)  # a clean-up goes back to the last checkpoint that is old enough
@@ -81,11 +81,12 @@ def test_old_states_stay_readable_after_new_commits_and_a_clean_up_of_the_logs(
     assert contents(lake) == before[0]
 
 
+@pytest.mark.long_on_spark
 def test_a_pin_survives_vacuum_and_the_clean_up_of_the_logs(
     open_lake: OpenLake, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     second = contents(lake, 2)
     lake.pin(2, "Q3 report")
     lake.optimize()
@@ -102,15 +103,20 @@ def test_a_pin_survives_vacuum_and_the_clean_up_of_the_logs(
 
 
 @pytest.mark.spark_only
-def test_spark_reads_versions_older_than_30_days(
+def test_spark_reads_a_pinned_batch_by_its_versions_after_30_days_and_a_vacuum(
     open_lake: OpenLake, deliveries: Deliveries, spark: SparkSession
 ) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries, days=2)
+    lake.pin(1, "Q3 report")
+    lake.optimize()
+    assert lake.vacuum(history_days=0).batches == [2]
+    for uri in uris(lake).values():
+        clean_up(uri)
     backdate(lake.settings.lake, 40)
-    for name, version in lake.at(batch=2).versions.items():
+    for name, version in lake.at(batch=1).versions.items():
         rows = spark.read.format("delta").option("versionAsOf", version).load(uris(lake)[name])
-        assert rows.count() == len(contents(lake, 2)[name]), name
+        assert rows.count() == len(contents(lake, 1)[name]), name
 
 
 @pytest.mark.parametrize(("properties", "kept"), [({}, False), (PROPERTIES, True)], ids=["default", "ours"])

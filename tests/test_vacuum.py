@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse import Lakehouse
 from runtime.errors import UsageError
@@ -21,9 +20,9 @@ pytestmark = pytest.mark.engine
 OpenLake = Callable[..., Lakehouse]
 
 
-def four_batches(lake: Lakehouse, deliveries: Deliveries) -> None:
-    """Each batch has a play more, and corrects the user's level."""
-    for day in range(1, 5):
+def daily(lake: Lakehouse, deliveries: Deliveries, days: int = 4) -> None:
+    """A batch a day, each with a play more and another level of the user."""
+    for day in range(1, days + 1):
         level = "paid" if day % 2 else "free"
         deliveries.logs(f"{day}.json", [play(f"2018-11-0{day} 10:00:00", sessionId=day, level=level)])
         lake.run()
@@ -39,9 +38,10 @@ def spark_rows(lake: Lakehouse, batch: int, name: str) -> int:
     return lake.at(batch=batch).table(name).spark().count()
 
 
+@pytest.mark.long_on_spark
 def test_a_pinned_batch_survives_every_vacuum(open_lake: OpenLake, deliveries: Deliveries) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     second, fourth = contents(lake, 2), contents(lake, 4)
     lake.pin(2, "Q3 report")
     lake.optimize()
@@ -65,27 +65,12 @@ def test_a_pinned_batch_survives_every_vacuum(open_lake: OpenLake, deliveries: D
     assert lake.vacuum(history_days=0).is_empty
 
 
-@pytest.mark.spark_only
-def test_spark_reads_a_pinned_batch_by_its_versions_after_a_vacuum(
-    open_lake: OpenLake, deliveries: Deliveries, spark: SparkSession
-) -> None:
-    lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
-    lake.pin(2, "Q3 report")
-    lake.optimize()
-    lake.vacuum(history_days=0)
-    for name, version in lake.at(batch=2).versions.items():
-        uri = f"{lake.settings.lake}/{name.replace('.', '/')}"
-        rows = spark.read.format("delta").option("versionAsOf", version).load(uri)
-        assert rows.count() == len(contents(lake, 2)[name]), name
-
-
 @pytest.mark.long_on_spark
 def test_without_history_days_only_what_a_killed_run_left_is_removed(
     open_lake: OpenLake, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     before, files = [contents(lake, batch) for batch in range(1, 5)], on_disk(lake)
     deliveries.logs("5.json", [play("2018-11-05 10:00:00", sessionId=5)])
     with monkeypatch.context() as killed:
@@ -108,7 +93,7 @@ def test_a_vacuum_cut_off_has_said_what_is_lost_and_the_next_one_finishes(
     open_lake: OpenLake, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     now = contents(lake)
     with monkeypatch.context() as killed:
         killed.setattr("runtime.upkeep.vacuum.remove", cut_off)
@@ -131,7 +116,7 @@ def test_what_was_vacuumed_is_neither_restored_nor_pinned_nor_read_by_time(
     open_lake: OpenLake, deliveries: Deliveries
 ) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     first = lake.history()[0]
     lake.vacuum(history_days=0)
     for attempt in (
@@ -148,7 +133,7 @@ def test_what_was_vacuumed_is_neither_restored_nor_pinned_nor_read_by_time(
 @pytest.mark.long_on_spark
 def test_a_pin_can_be_renamed_and_taken_away(open_lake: OpenLake, deliveries: Deliveries) -> None:
     lake = open_lake("lake", deliveries)
-    four_batches(lake, deliveries)
+    daily(lake, deliveries)
     lake.pin(2, "draft")
     lake.pin(2, "Q3 report")
     lake.pin(3, "audit")
