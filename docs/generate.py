@@ -118,13 +118,19 @@ def usage(command: click.Command) -> str:
         return f"{command.name} {'|'.join(command.commands)}"
     shared = {option.name for option in shared_options()}
     words = [
-        f"[{p.make_metavar(context_of(command))}]".replace("[[", "[").replace("]]", "]")
+        argument(p, command)
         if isinstance(p, click.Argument)
         else optional(p, f"{p.opts[0]} {value_of(p, command)}".strip())
         for p in command.params
         if p.name not in shared
     ]
     return " ".join([str(command.name), *words])
+
+
+def argument(parameter: click.Argument, command: click.Command) -> str:
+    """What stands for an argument; click puts some of the optional ones in brackets itself."""
+    shown = parameter.make_metavar(context_of(command))
+    return shown if shown.startswith("[") else optional(parameter, shown)
 
 
 def optional(parameter: click.Parameter, text: str) -> str:

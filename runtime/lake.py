@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine, html
-from runtime.diff import Diff, around_optimize, compare
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
@@ -20,7 +19,6 @@ from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
 from runtime.suggest import nearest
 from runtime.table import Table
-from runtime.trace import Trace, trace_row
 from runtime.upkeep import pins
 from runtime.upkeep.standing import Place
 from runtime.upkeep.states import readable, state_of
@@ -28,8 +26,10 @@ from runtime.upkeep.states import readable, state_of
 if TYPE_CHECKING:
     import pyarrow
 
+    from runtime.diff import Diff
     from runtime.engine import Engine
     from runtime.export.exporting import Exported
+    from runtime.trace import Trace
     from runtime.upkeep.compaction import Compaction
     from runtime.upkeep.restore import Restoration
     from runtime.upkeep.vacuum import Clearance
@@ -94,6 +94,8 @@ class Lakehouse:
         `tables` are all by default, a bare name means gold; `key` names one row of the one table given.
         Reads only the files that differ. Raises UsageError for an unknown batch, table or key.
         """
+        from runtime.diff import around_optimize, compare
+
         known = self._known()
         states = state_of(known, before), state_of(known, after)
         around = [(self._snapshot(a), self._snapshot(b)) for a, b in around_optimize(known, *states)]
@@ -105,6 +107,8 @@ class Lakehouse:
         A bare name means gold. `key` is a value, its text, or a tuple for several columns. Raises
         UsageError for an unknown table, key or batch.
         """
+        from runtime.trace import trace_row
+
         return trace_row(self.at(batch=batch), table, key)
 
     def run(self, *, progress: Progress | None = None, **options: bool) -> Report:
