@@ -47,8 +47,9 @@ class PinnedReader(DataSourceReader):
         assert isinstance(partition, Files)
         places = Places(self._access)
         for file in partition.files:
-            for batch in pq.ParquetFile(places.open(file["path"])).iter_batches():
-                yield _completed(batch, file["values"], self._schema)
+            with places.open(file["path"]) as content:
+                for batch in pq.ParquetFile(content).iter_batches():
+                    yield _completed(batch, file["values"], self._schema)
 
 
 class PinnedSource(DataSource):
