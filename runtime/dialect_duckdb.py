@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import duckdb
 
 EXPLAIN = re.compile(r"\s*explain\b(?P<analyze>\s+analyze\b)?", re.IGNORECASE)
+# DuckDB's own looks into one schema, and the lake's tables are in three.
+SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*\Z", re.IGNORECASE)
+TABLES = "select table_schema || '.' || table_name as name from information_schema.tables order by name"
 QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 SOURCES = {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
 # Functions of one value that tell of the machine, or leave a trace.
@@ -32,6 +35,8 @@ def judged(connection: duckdb.DuckDBPyConnection, statement: str, tables: Collec
     """The statement to run, which reads these tables and nothing else. Raises UsageError, duckdb.Error."""
     import duckdb
 
+    if SHOW_TABLES.match(statement):
+        return TABLES
     parsed = connection.extract_statements(statement)
     if len(parsed) != 1:
         raise UsageError(f"query: expected one statement, got {len(parsed)}. Ask for one thing at a time.")

@@ -7,6 +7,7 @@ call Java, name files as tables, and hold a DELETE. What runs on the engine is w
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -33,6 +34,23 @@ REFUSED = {
 }  # fmt: skip
 
 
+EXPLAIN = re.compile(r"\s*explain\s+(?P<how>(?:extended|codegen|cost|formatted)\s+)?", re.IGNORECASE)
+DESCRIBE_TABLE = re.compile(r"\s*desc(?:ribe)?\s+(?:table\s+)?(?P<name>[\w.`]+)\s*;?\s*\Z", re.IGNORECASE)
+DESCRIBE_QUERY = re.compile(r"\s*desc(?:ribe)?\s+(?:query\s+)?(?=select|with|values|\()", re.IGNORECASE)
+SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*\Z", re.IGNORECASE)
+
+
+def about(statement: str) -> tuple[str, str]:
+    """What a statement asks about a query, `explain …` or `describe`, and that query; '' for its rows."""
+    if found := EXPLAIN.match(statement):
+        return f"explain {found['how'] or ''}", statement[found.end() :]
+    if found := DESCRIBE_TABLE.match(statement):
+        return "describe", f"select * from {found['name']}"
+    if found := DESCRIBE_QUERY.match(statement):
+        return "describe", statement[found.end() :]
+    return "", statement
+
+
 def reading_query(statement: str) -> exp.Expr:
     """The tree of the one query that the statement is. Raises UsageError when it is none."""
     import sqlglot
@@ -46,7 +64,10 @@ def reading_query(statement: str) -> exp.Expr:
     except RecursionError:
         raise UsageError("query: the statement is nested too deeply.") from None
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query | exp.Values):
-        raise UsageError("query: on an engine, expected one query (SELECT, WITH or VALUES); it only reads.")
+        raise UsageError(
+            "query: on an engine, expected one query (SELECT, WITH or VALUES), or EXPLAIN, DESCRIBE "
+            "or SHOW TABLES; it only reads."
+        )
     query = parsed[0]
     for hint in list(query.find_all(exp.Hint)):
         hint.pop()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from runtime.dialect_duckdb import judged
-from runtime.dialect_spark import first_lines, over_views, reading_query
+from runtime.dialect_spark import SHOW_TABLES, about, first_lines, over_views, reading_query
 from runtime.errors import UsageError
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.duckdb import let_read
@@ -15,6 +15,7 @@ from runtime.s3.duckdb import let_read
 if TYPE_CHECKING:
     import duckdb
     import pyarrow
+    from pyspark.sql import DataFrame
 
     from runtime.engine import Engine
     from runtime.snapshot import Snapshot
@@ -75,13 +76,33 @@ def run_on_engine(snapshot: Snapshot, engine: Engine, statement: str) -> pyarrow
     """The rows of one query in Spark's dialect, on the engine. Raises UsageError as above."""
     from pyspark.errors import PySparkException
 
+    if SHOW_TABLES.match(statement):
+        return _names(snapshot)
+    asked, statement = about(statement)
     rewritten, used = over_views(reading_query(statement), snapshot.versions, snapshot.batch_id)
     try:
         for name, view in used.items():
             snapshot.table(name).spark().createOrReplaceTempView(view)
-        return engine.spark.sql(rewritten).toArrow()
+        if asked == "describe":
+            return _columns(engine.spark.sql(rewritten))
+        return engine.spark.sql(asked + rewritten).toArrow()
     except PySparkException as error:
         raise UsageError(f"query: {first_lines(error)}") from error
+
+
+def _columns(rows: DataFrame) -> pyarrow.Table:
+    """DESCRIBE: not every engine does it for a query."""
+    import pyarrow
+
+    types = {field.name: field.dataType.simpleString() for field in rows.schema}
+    return pyarrow.table({"col_name": list(types), "data_type": list(types.values())})
+
+
+def _names(snapshot: Snapshot) -> pyarrow.Table:
+    """SHOW TABLES over all layers: an engine lists those of its own catalogue."""
+    import pyarrow
+
+    return pyarrow.table({"name": sorted(snapshot.versions)})
 
 
 def text_literal(value: str) -> str:

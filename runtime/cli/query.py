@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from runtime.snapshot import Snapshot
 
-EXPLAINED = ["explain_key", "explain_value"]
+EXPLAINED = (["explain_key", "explain_value"], ["plan"])
 AT_ONCE = 10_000
 
 
@@ -47,9 +47,9 @@ def answer(asked: Invocation, snapshot: Snapshot, statement: str) -> None:
     """Print the rows of one reading statement in the form asked for. Raises UsageError."""
     begun = time.monotonic()
     rows = _ask(asked, snapshot, statement)
-    if asked.format == "table" and rows.column_names == EXPLAINED:
+    if asked.format == "table" and rows.column_names in EXPLAINED:
         # A plan is a drawing of many lines.
-        emit_lines(visible(str(text), keep="\n") for text in rows.column(1).to_pylist())
+        emit_lines(visible(str(text), keep="\n") for text in rows.column(-1).to_pylist())
         return
     emit_rows(rows.column_names, _rows(rows), asked.format)
     if asked.format == "table":

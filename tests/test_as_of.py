@@ -1,0 +1,138 @@
+"""The lake as of any batch: all layers, any reading statement, the same answers from whoever executes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.engine import Engine
+from runtime.errors import UsageError
+from runtime.lake import _instant
+from runtime.query import run_on_engine
+from runtime.snapshot import Snapshot
+from tests.deliveries import Deliveries, event, play, song
+
+pytestmark = pytest.mark.engine
+OpenLake = Callable[..., Lakehouse]
+ROOT = Path(__file__).parent.parent
+BATCHES = 55
+
+# One statement over all three layers: it is right only if all tables are of one snapshot.
+ALL_LAYERS = """
+    with plays as (select songplay_id, user_id from gold.songplays)
+    select count(*) as plays,
+           count(distinct p.user_id) as listeners,
+           cast(sum(case when u.level = 'paid' then 1 else 0 end) as bigint) as by_paid_users,
+           (select count(*) from bronze.log_data) as delivered
+    from plays p
+    join gold.users u on p.user_id = u.user_id
+    join silver.events e on e.event_id = p.songplay_id
+"""
+
+
+def deliver(sources: Deliveries, number: int) -> None:
+    """File `number`: a play of user `number`, and user 1 changes plan."""
+    at = f"2018-11-{1 + number // 24:02} {number % 24:02}"
+    level = "paid" if number % 2 else "free"
+    first = event(f"{at}:00:00", userId="1", sessionId=1, itemInSession=number, level=level)
+    listened = play(f"{at}:30:00", userId=str(number), sessionId=100 + number, level=level)
+    sources.logs(f"{number:03}.json", [first, listened])
+
+
+def expected(batch: int) -> dict[str, Any]:
+    """The answer to ALL_LAYERS as of a batch. User 1 played once, and is on the plan of the newest file."""
+    paid = sum(n % 2 for n in range(2, batch + 1)) + batch % 2
+    return {"plays": batch, "listeners": batch, "by_paid_users": paid, "delivered": 2 * batch}
+
+
+def answers(snapshot: Snapshot, engine: Engine, statement: str) -> list[list[dict[str, Any]]]:
+    """What DuckDB says, and what the engine of this session says."""
+    return [snapshot.sql(statement).to_pylist(), run_on_engine(snapshot, engine, statement).to_pylist()]
+
+
+@pytest.fixture
+def two_batches(open_lake: OpenLake, engine: Engine, deliveries: Deliveries) -> Lakehouse:
+    lake = open_lake("lake", deliveries)
+    for number in (1, 2):
+        deliver(deliveries, number)
+        lake.run()
+    return lake
+
+
+def test_every_batch_answers_over_all_layers_as_it_was(two_batches: Lakehouse, engine: Engine) -> None:
+    for batch in (1, 2):
+        assert answers(two_batches.at(batch=batch), engine, ALL_LAYERS) == [[expected(batch)]] * 2
+
+
+@pytest.mark.long_on_spark
+def test_a_time_means_the_last_state_published_at_or_before_it(two_batches: Lakehouse) -> None:
+    first, second = (_instant(state["at"]) for state in two_batches.history())
+    tick = timedelta(microseconds=1)
+    for at, batch in ((first, 1), (second - tick, 1), (second, 2), (second + timedelta(days=9), 2)):
+        assert two_batches.at(as_of=at).batch_id == batch
+        assert two_batches.at(as_of=at.isoformat()).batch_id == batch
+        assert two_batches.at(as_of=at.replace(tzinfo=None).isoformat(sep=" ")).batch_id == batch  # UTC
+    with pytest.raises(
+        UsageError, match=r"Nothing was published at or before .* the first state, batch 1, was"
+    ):
+        two_batches.at(as_of=first - tick)
+
+
+@pytest.mark.long_on_spark
+def test_any_statement_that_reads_may_be_asked_as_of_a_batch(two_batches: Lakehouse, engine: Engine) -> None:
+    first = two_batches.at(batch=1)
+    assert "gold.user_levels" in [row["name"] for row in first.sql("show tables").to_pylist()]
+    assert answers(first, engine, "SHOW TABLES;")[0] == answers(first, engine, "show tables")[1]
+    described = answers(first, engine, "describe gold.users")
+    names = list(two_batches.tables["gold.users"].column_names)
+    assert [[next(iter(row.values())) for row in rows] for rows in described] == [names, names]
+    summarized = first.sql("summarize gold.users").to_pylist()
+    assert {row["column_name"]: row["count"] for row in summarized}["user_id"] == 1
+    for statement in ("explain select * from gold.users", "explain with u as (from gold.users) from u"):
+        assert first.sql(statement).num_rows == 1
+    assert run_on_engine(first, engine, "explain extended select * from gold.users").num_rows == 1
+    assert run_on_engine(first, engine, "describe select level as plan from gold.users").to_pylist() == [
+        {"col_name": "plan", "data_type": "string"}
+    ]
+    assert first.sql("from gold.users select user_id").to_pylist() == [{"user_id": 1}]
+    assert first.sql("values (1)").num_rows == 1
+    for statement in ("explain drop table gold.users", "describe parquet.`/etc`", "explain explain select 1"):
+        with pytest.raises(UsageError):
+            run_on_engine(first, engine, statement)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # 55 batches
+def test_past_fifty_batches_every_one_answers_as_it_was(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.songs("song.json", [song()])
+    for number in range(1, BATCHES + 1):
+        deliver(deliveries, number)
+    take_in_one_by_one(lake)
+    assert lake.status()["batch_id"] == BATCHES
+    for batch in (*range(1, BATCHES, 7), 51, BATCHES):
+        assert lake.at(batch=batch).sql(ALL_LAYERS).to_pylist() == [expected(batch)]
+    for batch in (1, 26, 50, 51, BATCHES):
+        assert run_on_engine(lake.at(batch=batch), engine, ALL_LAYERS).to_pylist() == [expected(batch)]
+
+
+def take_in_one_by_one(lake: Lakehouse) -> None:
+    """A batch for each log file, on Sail in a process of its own: that is the quicker engine for it."""
+    given = lake.settings
+    command = [
+        sys.executable, str(ROOT / "lakehouse.py"), "run", "--engine=sail", f"--lake={given.lake}",
+        f"--song-data={given.song_data}", f"--log-data={given.log_data}", "--set=batch_bytes=1000",
+        "--set=compact_after=0", "--quiet",
+    ]  # fmt: skip
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
