@@ -160,9 +160,10 @@ def _process() -> dict[str, Any]:
 
 
 def _boot() -> str:
-    """What tells one boot of one machine from any other."""
+    """What tells one boot of one machine from any other; a container with pids of its own is another."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return f"{socket.gethostname()}:{uuid.getnode()}"
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,11 @@ except LeaseHeld as held:
 class Holder:
     """Another process that claims the lease of a lake."""
 
-    def __init__(self, uri: str, command: str = "run", seconds: float = 60) -> None:
+    def __init__(
+        self, uri: str, command: str = "run", seconds: float = 60, inside: Sequence[str] = ()
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, uri, command, str(seconds)],
+            [*inside, sys.executable, "-c", HOLDER, uri, command, str(seconds)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -159,6 +161,23 @@ def test_a_killed_holder_is_succeeded_at_once(uri: str, start: Callable[..., Hol
         time.sleep(0.01)
     with claim(Ledger(uri), "run", 60):
         assert lease(uri)["pid"] == os.getpid()
+
+
+def test_a_holder_in_a_container_is_not_taken_for_dead_because_its_pid_is_another_one_here(uri: str) -> None:
+    """Containers of one machine share its boot id, but not their pids."""
+    inside = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    is_allowed = subprocess.run([*inside, "true"], check=False, capture_output=True).returncode == 0
+    holder = Holder(
+        uri, inside=inside if is_allowed else ()
+    )  # in some containers it is not: then a plain one
+    try:
+        assert holder.claims() == "held"
+        assert is_held(lease(uri))
+        with pytest.raises(LeaseHeld), claim(Ledger(uri), "run", 60):
+            pass
+        assert holder.claims() == "committed"
+    finally:
+        holder.end()
 
 
 def test_a_holder_that_sleeps_past_its_heartbeat_is_succeeded_and_publishes_nothing_more(
