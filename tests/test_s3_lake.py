@@ -18,6 +18,7 @@ from runtime.errors import UsageError
 from tests.comparing import assert_same_tables
 from tests.deliveries import Deliveries, event, play, song
 from tests.s3_server import S3Server, keys, upload
+from tests.snapshots import contents
 
 pytestmark = pytest.mark.engine
 OpenLake = Callable[..., Lakehouse]
@@ -78,6 +79,29 @@ def test_batches_restores_and_rebuilds_in_a_bucket_are_those_on_disk(
     for lake in lakes:
         lake.restore(1)
     assert_same_tables(engine, *lakes)
+
+
+@pytest.mark.long_on_spark
+def test_small_files_in_a_bucket_are_merged_and_removed_but_for_pinned_batches(
+    s3: S3Server, bucket_lake: OpenLake, deliveries: Deliveries
+) -> None:
+    lake = bucket_lake(deliveries)
+    for day, level in enumerate(("free", "paid", "free"), start=1):
+        deliveries.logs(f"{day}.json", [play(f"2018-11-0{day} 10:00:00", sessionId=day, level=level)])
+        lake.run()
+    second, third = contents(lake, 2), contents(lake)
+    lake.pin(2, "kept")
+    lake.optimize()
+    would = lake.vacuum(history_days=0, dry_run=True)
+    assert would.batches == [1, 3]
+    store = s3.bucket(lake.settings.lake.split("/")[2])
+    before = keys(store, "some/lake/gold")
+    lake.vacuum(history_days=0)
+    removed = {f"some/lake/gold/{n[5:]}/{p}" for n, f in would.files.items() if n[:5] == "gold." for p in f}
+    assert removed == set(before) - set(keys(store, "some/lake/gold"))
+    assert removed
+    assert (contents(lake, 2), contents(lake)) == (second, third)
+    assert lake.vacuum(history_days=0).is_empty
 
 
 @pytest.mark.long_on_spark

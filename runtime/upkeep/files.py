@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +12,8 @@ from deltalake import DeltaTable
 
 from runtime.delta import Store, file_list
 from runtime.ledger import State
+
+OPENING = 8  # versions opened at once: in a bucket each takes a few requests
 
 
 def lying(table: DeltaTable) -> dict[str, int]:
@@ -40,7 +43,9 @@ class Readings:
     def of_all(self, name: str, states: Iterable[State]) -> frozenset[str]:
         """The paths below a table that any of the states reads."""
         versions = {s.tables[name]["version"] for s in states if name in s.tables}
-        return frozenset(path for version in sorted(versions) for path in self.of(name, version))
+        with ThreadPoolExecutor(OPENING) as pool:
+            read = pool.map(lambda version: self.of(name, version), sorted(versions))
+            return frozenset(path for paths in read for path in paths)
 
 
 def remove(table: DeltaTable, paths: Mapping[str, int]) -> None:
