@@ -61,7 +61,7 @@ def _describe(found: Clearance) -> None:
     """The batches, then the files by table."""
     listed = ", ".join(map(str, found.batches)) or "none"
     emit(f"Batches that would become unreadable: {listed}.\n\n")
-    rows = [(name, f"{files:,}", size_text(bytes_)) for name, files, bytes_ in _sizes(found)]
+    rows = [(name, f"{files:,}", size_text(bytes_)) for name, files, bytes_ in _sizes(found) if files]
     emit_rows(("table", "files", "bytes"), rows, "table", right=("files", "bytes"))
 
 
