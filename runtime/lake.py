@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runtime.export.exporting import Exported
     from runtime.trace import Trace
     from runtime.upkeep.compaction import Compaction
+    from runtime.upkeep.findings import Finding
     from runtime.upkeep.restore import Restoration
     from runtime.upkeep.vacuum import Clearance
 
@@ -282,6 +283,15 @@ class Lakehouse:
     def unpin(self, batch: int) -> str:
         """Take the pin from a batch; gives its label. Raises UsageError, LeaseHeld, Fenced."""
         return pins.unpin(self._place(), batch)
+
+    def doctor(self) -> list[Finding]:
+        """Whether machine and upkeep are right: a finding a check. Changes nothing.
+
+        Every table is opened by every library at hand, on Spark too where Java is.
+        """
+        from runtime.upkeep import doctor
+
+        return list(doctor.examined(self._place(), self.at))
 
     def report(self, batch: int | None = None) -> str:
         """A self-contained HTML page about the lake as of a batch, the last by default.

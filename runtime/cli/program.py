@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runtime.cli.diff import diff
+from runtime.cli.doctor import doctor
 from runtime.cli.export import export
 from runtime.cli.history import history
 from runtime.cli.invocation import Command, shared_options
@@ -25,7 +26,7 @@ from runtime.cli.vacuum import vacuum
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query, diff, trace, report],
-    "Care": [quarantine, restore, optimize, vacuum, pin, unpin, unlock, export],
+    "Care": [doctor, quarantine, restore, optimize, vacuum, pin, unpin, unlock, export],
 }
 
 

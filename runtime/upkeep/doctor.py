@@ -1,0 +1,196 @@
+"""Doctor: whether machine and upkeep are right. It reads, and changes nothing.
+
+`verify` asks whether the data is right; this asks whether it can be read, written and kept in good order.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+from packaging.requirements import Requirement
+
+from runtime.delta import PROPERTIES
+from runtime.lease import is_held
+from runtime.ledger import Contents
+from runtime.rollback import unpublished
+from runtime.runner import changed_rules, changed_shapes
+from runtime.s3.access import is_s3
+from runtime.s3.options import storage_options
+from runtime.upkeep import vacuum
+from runtime.upkeep.findings import Finding
+from runtime.upkeep.standing import Place
+
+if TYPE_CHECKING:
+    from runtime.snapshot import Snapshot
+
+Count = Callable[[str], int]
+COMMAND = "python lakehouse.py"
+CROWDED = 50  # files too many in a table, where the settings name no threshold
+
+
+def examined(place: Place, snapshot: Callable[[], Snapshot]) -> Iterator[Finding]:
+    """Every finding, machine first. `snapshot` gives the last state. Raises StorageError."""
+    yield from machine(place)
+    known = place.ledger().contents()
+    if known.last is None:
+        yield Finding("lake", f"{place.settings.lake} holds no batch yet; `run` fills it")
+        return
+    yield from upkeep(place, known)
+    yield from readers(place, snapshot())
+
+
+def machine(place: Place) -> Iterator[Finding]:
+    """Python, packages, engines, room on the disk."""
+    from runtime.engine import checkup
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("Python", python, "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer")
+    wrong = list(_unfit_packages())
+    yield Finding("packages", "; ".join(wrong) or "as declared", "make setup" if wrong else "")
+    yield from checkup.findings(place.settings)
+    if not is_s3(place.settings.lake):
+        yield _room(place)
+
+
+def upkeep(place: Place, known: Contents) -> Iterator[Finding]:
+    """Lease, tables as published, rubbish, small files, properties, protocol, rules, unreadable files."""
+    assert known.last is not None
+    lease = place.ledger().lease()
+    yield Finding("lease", _lease(lease, held=is_held(lease)))
+    tables = {name: table for name, table in place.tables.items() if name in known.last.tables}
+    moved = [] if is_held(lease) else unpublished(place.store, tables, known.last)
+    yield _about(moved, "tables", "all as published", "written to since the last publish", "optimize")
+    files = sum(len(paths) for paths in vacuum.prospect(place, None).files.values())
+    yield Finding(
+        "orphan files",
+        f"{files:,} that no batch reads" if files else "none",
+        f"{COMMAND} vacuum" if files else "",
+    )
+    limit = place.settings.compact_after or CROWDED
+    crowded = [n for n, t in known.last.tables.items() if t.get("excess", 0) >= limit]
+    yield _about(crowded, "small files", "few", "many", "optimize")
+    opened = {name: place.store.open(name, known.last.tables[name]["version"]) for name in tables}
+    loose = [name for name, table in opened.items() if table and not _keeps_history(table)]
+    yield _about(loose, "retention", "history is kept", "may lose old versions", "run --full-refresh")
+    newer = [name for name, table in opened.items() if table and table.protocol().min_reader_version > 1]
+    yield _about(newer, "protocol", "any Delta reader", "needs a newer reader", "run --full-refresh")
+    changed = sorted({*changed_rules(place.tables, known), *changed_shapes(place.tables, known)})
+    yield _about(changed, "rules", "as the rows were made", "changed since", "run --full-refresh")
+    bad = ["/".join(path) for path in known.bad]
+    yield _about(bad, "source files", "all could be read", "could not be read", "run --retry-bad")
+
+
+def readers(place: Place, snapshot: Snapshot) -> Iterator[Finding]:
+    """Whether every library opens every table and finds the rows that the batch published."""
+    published = {name: snapshot.state.tables[name]["rows"] for name in snapshot.versions}
+    for reader, count in _counts(place, snapshot).items():
+        wrong = [w for name, rows in published.items() if (w := _miscounted(name, rows, count))]
+        found = f"{len(published)} tables, {sum(published.values()):,} rows"
+        yield Finding(f"read by {reader}", "; ".join(wrong) or found, f"{COMMAND} verify" if wrong else "")
+
+
+def _counts(place: Place, snapshot: Snapshot) -> Mapping[str, Count]:
+    from runtime.engine import checkup
+
+    def delta_rs(name: str) -> int:
+        table = place.store.open(name, snapshot.versions[name])
+        assert table is not None
+        # A count alone is read from the log's statistics, and opens no file.
+        column = place.tables[name].column_names[0]
+        batches = pa.RecordBatchReader.from_stream(
+            QueryBuilder().register("t", table).execute(f"select {column} from t")
+        )
+        return sum(batch.num_rows for batch in batches)
+
+    def duckdb(name: str) -> int:
+        alone = replace(snapshot, tables={name: place.tables[name]})  # or one bad table would fail all
+        return int(alone.sql(f"select count(*) as n from {name}").column("n")[0].as_py())
+
+    running = checkup.reader(place.settings)
+
+    def engine(name: str) -> int:
+        rows = running.read(place.store.uri(name), snapshot.versions[name])
+        return rows.where("rand() >= 0").count()  # here too: it makes the engine open the files
+
+    found = {"delta-rs": delta_rs, "DuckDB": duckdb, running.name.capitalize(): engine}
+    return found | ({"Polars": _polars(place, snapshot)} if _installed("polars") else {})
+
+
+def _polars(place: Place, snapshot: Snapshot) -> Count:
+    import polars
+
+    def count(name: str) -> int:
+        uri = place.store.uri(name)
+        options = storage_options(uri, place.store.access)
+        rows = polars.scan_delta(uri, version=snapshot.versions[name], storage_options=options)
+        return int(rows.select(polars.len()).collect().item())
+
+    return count
+
+
+def _miscounted(name: str, rows: int, count: Count) -> str:
+    try:
+        found = count(name)
+    except Exception as error:  # whatever a library raises is the finding
+        return f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    return "" if found == rows else f"{name}: {found:,} rows, {rows:,} published"
+
+
+def _unfit_packages() -> Iterator[str]:
+    """Core packages that are missing, or not of a version that pyproject.toml declares."""
+    for line in requires("sparkify-lakehouse") or ():
+        wanted = Requirement(line)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        if not _installed(wanted.name):
+            yield f"{wanted.name} is missing"
+        elif not wanted.specifier.contains(version(wanted.name), prereleases=True):
+            yield f"{wanted.name} is {version(wanted.name)}, not {wanted.specifier}"
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _room(place: Place) -> Finding:
+    """Two batches' worth must fit: what a batch reads, written as raw and as typed rows."""
+    folder = place.settings.lake
+    while True:
+        try:
+            free = shutil.disk_usage(folder).free
+            break
+        except FileNotFoundError:
+            folder = folder.rpartition("/")[0] or "/"
+    short = free < 2 * place.settings.batch_bytes
+    found = f"{free / 1024**3:,.1f} GiB free at the lake"
+    return Finding("disk", found, "make room, or set a smaller batch_bytes" if short else "")
+
+
+def _lease(lease: Mapping[str, Any] | None, *, held: bool) -> str:
+    if lease is None or lease["released"]:
+        return "free"
+    holder = f"`{lease['command']}`, process {lease['pid']} on {lease['host']}"
+    return f"held by {holder}" if held else f"left by {holder}, which died; the next run takes it over"
+
+
+def _keeps_history(table: DeltaTable) -> bool:
+    kept = table.metadata().configuration
+    return all(kept.get(key) == value for key, value in PROPERTIES.items())
+
+
+def _about(wrong: list[str], check: str, well: str, ill: str, command: str) -> Finding:
+    if not wrong:
+        return Finding(check, well)
+    names = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+    return Finding(check, f"{names}: {ill}", f"{COMMAND} {command}")
