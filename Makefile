@@ -9,17 +9,20 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --durations=10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench bench-large notebook dist lock clean FORCE
+.PHONY: help setup demo cluster-demo test test-slow check bench bench-large notebook dist lock clean FORCE
 MAKEFLAGS += --no-print-directory
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## create .venv with everything in it (PYTHON=python3.12 chooses another Python)
 	@echo "setup: $(VENV) is ready"
 
 demo: $(READY) ## raw files to a star schema and back in time, in a minute (ENGINE=spark: all on Spark)
 	@$(BIN)/python -m runtime.demo --engine $(ENGINE)
+
+cluster-demo: $(READY) dist ## the same gold on a real Spark cluster: a master, two workers, spark-submit (needs Java)
+	@$(BIN)/python -m runtime.demo_on_cluster
 
 # Both engines run even when the first fails: one report a change, not two.
 test: $(READY) ## run the tests, on Sail and then on Spark where Java is there
@@ -50,11 +53,12 @@ bench-large: $(READY) ## the same day onto 1M, 10M and 30M events; says its time
 notebook: $(READY) ## open the notebook in JupyterLab
 	@$(BIN)/python -m jupyterlab notebooks/explore.ipynb
 
-dist: $(READY) ## build a wheel into dist/
+dist: $(READY) ## build a wheel into dist/, and the same as a zip for spark-submit's --py-files
 	@rm -rf build
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@rm -rf build
-	@ls dist/*.whl
+	@cp "$$(ls -t dist/*.whl | head -n 1)" dist/sparkify-lakehouse.zip
+	@ls dist/*.whl dist/*.zip
 
 # Resolved on the oldest Python we support: what only that one needs is then pinned too, and the rest holds on newer ones.
 lock: $(READY) ## pin every dependency anew in requirements.lock (on Python 3.11)

@@ -18,8 +18,8 @@ LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VERBS = {
-    "help", "setup", "demo", "test", "test-slow", "check", "bench", "bench-large", "notebook", "dist", "lock",
-    "clean",
+    "help", "setup", "demo", "cluster-demo", "test", "test-slow", "check", "bench", "bench-large", "notebook",
+    "dist", "lock", "clean",
 }  # fmt: skip
 NEED_NO_ENVIRONMENT = {"help", "clean"}
 

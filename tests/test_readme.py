@@ -77,5 +77,14 @@ def test_every_link_to_a_file_finds_it(page: Path) -> None:
     assert missing == []
 
 
+def test_each_command_line_of_the_deployment_page_says_whether_it_was_run() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    before = re.findall(
+        r"([^\n]*)\n\n```(?:sh|json|python|dockerfile)\n.*?^```$", page, re.DOTALL | re.MULTILINE
+    )
+    assert len(before) == page.count("\n```\n") >= 10
+    assert [line for line in before if not line.endswith(("Run here.", "Not run here."))] == []
+
+
 def test_the_readme_begins_with_pyspark_and_delta_lake() -> None:
     assert README.startswith("PySpark and Delta Lake, ")

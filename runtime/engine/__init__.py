@@ -32,8 +32,12 @@ class Engine(Protocol):
 
     name: str
     spark: SparkSession
-    partitions: int
     access: Access
+
+    @property
+    def partitions(self) -> int:
+        """Tasks it works on at once."""
+        ...
 
     def is_alive(self) -> bool:
         """Whether it can still take work."""
@@ -76,7 +80,7 @@ def start(name: str, *, confs: Mapping[str, str], partitions: int | None, s3: Ac
         else:
             from runtime.engine.spark import Spark
 
-            _running = Spark(cores, confs, s3)
+            _running = Spark(cores, confs, s3, is_chosen=partitions is not None)
     _running.access = s3 or _running.access
     if _running.name != name:
         raise EngineError(

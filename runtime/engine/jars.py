@@ -89,7 +89,11 @@ def resolve() -> list[Path]:
     sys.stderr.write("fetching the Delta Lake jars for Spark (once, about 13 MB) …\n")
     with tempfile.TemporaryDirectory() as ivy:
         excluded = ",".join(f"{group}:*" for group in SHIPPED)
-        done = subprocess.run([sys.executable, "-c", RESOLVE, ivy, excluded], capture_output=True, text=True)
+        # Under spark-submit it would join the waiting JVM instead of starting its own.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_GATEWAY")}
+        done = subprocess.run(
+            [sys.executable, "-c", RESOLVE, ivy, excluded], env=environment, capture_output=True, text=True
+        )
         for name in NEEDED:
             for jar in Path(ivy, "jars").glob(f"io.delta_{name}.jar"):
                 # Moved in one step, so that a parallel start never sees half a jar.
@@ -104,3 +108,7 @@ def resolve() -> list[Path]:
         "Check the connection to Maven Central (or set spark.jars.ivySettings for a mirror), or use "
         "the default engine, sail, which needs none."
     )
+
+
+if __name__ == "__main__":  # for spark-submit's --jars, where the driver cannot take them later
+    sys.stdout.write(",".join(str(jar) for jar in cached() or resolve()) + "\n")

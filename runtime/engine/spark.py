@@ -7,15 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.engine import SESSION
 from runtime.engine.jars import with_delta
 from runtime.engine.paths import plain
+from runtime.engine.submitted import submitted_session
 from runtime.errors import EngineError
 from runtime.s3.access import AWS, Access
+from runtime.settings import under_spark_submit
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,18 +30,41 @@ INSTALL = (
 )
 
 
+QUIET = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING}",
+}
+
+
 class Spark:
     """A Spark session with Delta Lake."""
 
     name = "spark"
 
-    def __init__(self, partitions: int, confs: Mapping[str, str], s3: Access | None = None) -> None:
-        require_java()
-        self.partitions, self.access = partitions, s3 or AWS
-        self.spark = _session({**_local(partitions), **SESSION, **confs})
+    def __init__(
+        self, partitions: int, confs: Mapping[str, str], s3: Access | None = None, *, is_chosen: bool = True
+    ) -> None:
+        """`partitions` holds on one machine, and where it is chosen; else a cluster says how many it has."""
+        self.access = s3 or AWS
+        if under_spark_submit():
+            self.spark = _started(lambda: submitted_session(SESSION, confs))
+        else:
+            require_java()
+            self.spark = _session(partitions, confs)
+        self._partitions = partitions if is_chosen or self._is_local else None
         self.spark.sparkContext.setLogLevel("ERROR")
         # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
         logging.getLogger("SQLQueryContextLogger").disabled = True
+
+    @property
+    def partitions(self) -> int:
+        """Tasks it works on at once. Executors come and go, so a cluster is asked each time."""
+        return self._partitions or self.spark.sparkContext.defaultParallelism
+
+    @property
+    def _is_local(self) -> bool:
+        return str(self.spark.sparkContext.master).startswith("local")
 
     def is_alive(self) -> bool:
         """Whether the session was not stopped."""
@@ -83,32 +108,32 @@ def require_java() -> None:
 
 
 def _local(partitions: int) -> dict[str, str]:
-    """What suits one machine; a cluster's own settings come from its target and spark-submit."""
+    """What suits one machine."""
     return {
         "spark.master": f"local[{partitions}]",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING}",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": str(partitions),
         # On one machine there is nothing to adapt to, and it doubles the number of jobs.
         "spark.sql.adaptive.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     }
 
 
-def _session(confs: Mapping[str, str]) -> SparkSession:
+def _session(partitions: int, confs: Mapping[str, str]) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    master = confs.get("spark.master", "local")
+    chosen = {**QUIET, **(_local(partitions) if master.startswith("local") else {}), **SESSION, **confs}
     builder = SparkSession.builder.appName("sparkify-lakehouse")
-    for key, value in confs.items():
-        if not (submitted and key in ("spark.master", "spark.driver.host", "spark.driver.bindAddress")):
-            builder = builder.config(key, value)
+    for key, value in chosen.items():
+        builder = builder.config(key, value)
+    return _started(lambda: with_delta(builder, master).getOrCreate())
+
+
+def _started(start: Callable[[], SparkSession]) -> SparkSession:
     try:
-        return with_delta(builder, confs["spark.master"]).getOrCreate()
+        return start()
     except EngineError:
         raise
     except Exception as error:
