@@ -68,4 +68,10 @@ TABLE = Table(
         year int not null comment 'UTC year of start_time',
         month int not null comment 'UTC month of start_time'
     """,
+    references={
+        "user_id": "gold.users",
+        "start_time": "gold.time",
+        "song_id": "gold.songs",
+        "artist_id": "gold.artists",
+    },
 )

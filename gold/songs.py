@@ -29,4 +29,5 @@ TABLE = Table(
         year int comment 'year of release; NULL when unknown',
         duration double not null comment 'seconds'
     """,
+    references={"artist_id": "gold.artists"},
 )

@@ -61,4 +61,5 @@ TABLE = Table(
         valid_to timestamp comment 'start of the next interval, UTC, no longer part; NULL while open',
         is_current boolean not null comment 'whether the interval is open: the plan when last seen'
     """,
+    references={"user_id": "gold.users"},
 )

@@ -13,13 +13,14 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from runtime import fingerprints
+from runtime.counts import REBUILT, added
 from runtime.delta import Heads, size
 from runtime.engine import Engine
 from runtime.ledger import Contents, State, now
 from runtime.planning import SOURCES, Batch
 from runtime.progress import Progress
 from runtime.steps import bronze, gold, periods, quarantine, silver
-from runtime.steps.workbench import NOTHING, Changes, Workbench
+from runtime.steps.workbench import NOTHING, Changes, Pinned, Workbench
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, in_order
 
 VERBS = {Deliver: "append", Upsert: "upsert", Collect: "append", Merge: "merge"}
@@ -63,13 +64,29 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
 
 
 def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
-    """Silver and gold from bronze, in chunks of bounded size. Gives the state to publish."""
+    """Silver and gold from bronze. Gives the state to publish."""
     begun = time.monotonic()
-    derived = [t for t in in_order(shared.tables) if not isinstance(t.write, Deliver)]
-    for table in derived:
+    for table in derived(shared.tables):
         shared.heads.recreate(table)
+    total = Workbench(shared.engine, shared.heads, known.next_batch_id)
+    total.changes = rebuilt(shared, known, batch_bytes)
+    return state_after(shared, total, known, kind=REBUILT, begun=begun)
+
+
+def derived(tables: Mapping[str, Table]) -> list[Table]:
+    """The tables that are made from others, each after those."""
+    return [t for t in in_order(tables) if t.name in tables and not isinstance(t.write, Deliver)]
+
+
+def rebuilt(
+    shared: Lakeside, known: Contents, batch_bytes: int, bronze_at: Mapping[str, Pinned] | None = None
+) -> dict[str, Changes]:
+    """Fill the empty derived tables from bronze, in chunks of bounded size. Gives each table's counts.
+
+    `bronze_at`: where bronze is, if not beside them.
+    """
     done: set[int] = set()
-    benches = []
+    made: list[dict[str, Changes]] = []
     redelivered = redelivered_files(known, set(known.ingested) | set(known.partial))
     for chunk in _chunks(known, batch_bytes):
         taken = {d for state in chunk for d in (*state.deliveries, *map(int, state.partial))}
@@ -80,6 +97,7 @@ def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
             _bytes(known, taken),
             late=frozenset(_source(known, d) for d in taken if d < max(done, default=0)),
             redelivered=redelivered,
+            elsewhere=bronze_at or {},
         )
         ids = ", ".join(str(state.batch_id) for state in chunk)
         shared.progress.batch(known.next_batch_id, len(taken), _bytes(known, taken))
@@ -87,14 +105,12 @@ def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
             if isinstance(table.write, Deliver):
                 arrived = bench.read(table).where(f"_batch_id in ({ids})")
                 bench.changes[table.name] = Changes(after=arrived)
-        for table in derived:
+        for table in derived(shared.tables):
             carry_out(shared, bench, table, lambda t=table, b=bench: derive(b, t))  # type: ignore[misc]
         done |= taken
-        benches.append(bench)
+        made.append(bench.changes)
         shared.heads.store.clear_scratch()
-    total = Workbench(shared.engine, shared.heads, known.next_batch_id)
-    total.changes = {t.name: summed([b.changes[t.name] for b in benches]) for t in derived}
-    return state_after(shared, total, known, kind="full refresh", begun=begun)
+    return {t.name: summed([c[t.name] for c in made]) for t in derived(shared.tables)}
 
 
 def _walk(shared: Lakeside, bench: Workbench, new: set[str], batch: Batch, at: datetime) -> None:
@@ -147,7 +163,7 @@ def state_after(shared: Lakeside, bench: Workbench, known: Contents, *, kind: st
         },
         records=added([c.records for c in silver_changes]),
         reasons=added([c.reasons for c in silver_changes]),
-        fingerprints=_fingerprints(shared.tables, last, kind),
+        fingerprints={name: _fingerprint(t, last, kind, changes) for name, t in shared.tables.items()},
         schemas={name: fingerprints.shape(t) for name, t in shared.tables.items()},
         seconds=round(time.monotonic() - begun, 3),
         engine=shared.engine.name,
@@ -172,10 +188,13 @@ def _table_entry(heads: Heads, name: str, changes: Changes, last: State | None) 
     }
 
 
-def _fingerprints(tables: Mapping[str, Table], last: State | None, kind: str) -> dict[str, str]:
-    """The rules the rows were made by: only a rebuild makes old rows anew by changed ones."""
-    old = last.fingerprints if last and kind != "full refresh" else {}
-    return {name: old.get(name) or fingerprints.rules(table) for name, table in tables.items()}
+def _fingerprint(table: Table, last: State | None, kind: str, changes: Mapping[str, Changes]) -> str:
+    """The rules the table's rows were made by: only a rebuild makes old rows anew by changed ones."""
+    rules = fingerprints.rules(table)
+    old = last.fingerprints.get(table.name) if last and kind != REBUILT else None
+    if old in (None, rules) or changes.get(table.name, NOTHING).is_empty:
+        return old or rules
+    return fingerprints.SEVERAL
 
 
 def new_tables(tables: Mapping[str, Table], known: Contents) -> set[str]:
@@ -240,12 +259,6 @@ def summed(parts: Sequence[Changes]) -> Changes:
         records=added([c.records for c in parts]),
         reasons=added([c.reasons for c in parts]),
     )
-
-
-def added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Counts by name, put together."""
-    names = dict.fromkeys(name for c in counts for name in c)
-    return {name: sum(c.get(name, 0) for c in counts) for name in names}
 
 
 def code_version() -> str:

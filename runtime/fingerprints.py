@@ -10,6 +10,7 @@ from pathlib import Path
 from runtime.table import Merge, Table, Upsert
 
 LAYERS = ("bronze", "silver", "gold")
+SEVERAL = "several"  # the rules of a table whose rows were not all made by the same ones
 
 
 def shape(table: Table) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine, html
+from runtime.counts import reasons
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from runtime.upkeep.findings import Finding
     from runtime.upkeep.restore import Restoration
     from runtime.upkeep.vacuum import Clearance
+    from runtime.verify.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class Lakehouse:
         return {
             "batch_id": known.last.batch_id,
             "tables": {n: {s: t[s] for s in sizes} for n, t in known.last.tables.items()},
-            "quarantine": _quarantine(known),
+            "quarantine": reasons(known),
         }
 
     def upkeep(self) -> dict[str, Any]:
@@ -302,6 +304,16 @@ class Lakehouse:
 
         return report_page(self, batch)
 
+    def verify(self, tables: Sequence[str] = (), *, progress: Progress | None = None) -> Verdict:
+        """Whether the data is right: logs, files, keys, references, counts, and equality with a rebuild.
+
+        `tables` are all by default, a bare name means gold. Damage is told in the verdict. Raises
+        UsageError for an unknown table, EngineError.
+        """
+        from runtime.verify.verifying import verify
+
+        return verify(self._place(progress), self._engine, tables)
+
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done.
 
@@ -384,14 +396,3 @@ def _instant(as_of: str | datetime) -> datetime:
             "2026-11-20T10:00:00+02:00; without an offset it is UTC."
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _quarantine(known: Contents) -> dict[str, int]:
-    """Rejected records by reason in the current state: a full refresh judges all of them anew."""
-    counts: dict[str, int] = {}
-    for state in known.chain:
-        if state.kind == "full refresh":
-            counts = {}
-        for reason, n in state.reasons.items():  # a retry takes away what it accepts
-            counts[reason] = counts.get(reason, 0) + n
-    return dict(sorted(((r, n) for r, n in counts.items() if n), key=lambda item: (-item[1], item[0])))

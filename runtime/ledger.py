@@ -75,7 +75,9 @@ class State:
     """What one publish says. `base` is the state it continues, None for the first.
 
     `tables` gives version, rows, files, bytes and the rows inserted, updated and deleted; `deliveries`
-    are those taken in whole by this batch, `partial` maps a delivery to [next byte, next line].
+    are those taken in whole by this batch, `partial` maps a delivery to [next byte, next line]. `commits`
+    gives, by table and version, for each commit since the state published before: a digest of its file,
+    then a mark of each data file it adds.
     """
 
     batch_id: int
@@ -90,6 +92,7 @@ class State:
     reasons: Mapping[str, int] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, str] = field(default_factory=dict)
+    commits: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     seconds: float = 0.0
     engine: str = ""
     code_version: str = ""
@@ -218,6 +221,10 @@ class Ledger:
             return None
         stored = self._table.history(1)[0].get("lease")
         return json.loads(stored) if stored else None
+
+    def commits(self, newest: int) -> list[dict[str, Any]]:
+        """The newest commits: `version`, `operation`, and `lease` where an owner made them."""
+        return [] if self._table is None else list(self._table.history(newest))
 
     def contents(self) -> Contents:
         """All facts, read in one pass."""

@@ -3,7 +3,7 @@ nothing else; what it may do is judged by `dialect_duckdb` and `dialect_spark`."
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runtime.dialect_duckdb import judged
@@ -21,14 +21,21 @@ if TYPE_CHECKING:
     from runtime.snapshot import Snapshot
 
 
-def closed_connection(root: str, views: Mapping[str, str], access: Access = AWS) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with these views (`schema.name` → select), closed to all but the lake's files."""
+def closed_connection(
+    root: str, views: Mapping[str, str], access: Access = AWS, settings: Sequence[str] = ()
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with these views (`schema.name` → select), closed to all but the lake's files.
+
+    `settings` are set before it is closed: `name = 'value'`.
+    """
     import duckdb
 
     connection = duckdb.connect()
     connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors as well
     if is_s3(root):
         let_read(connection, access)
+    for setting in settings:
+        connection.execute(f"set {setting}")
     for name, select in views.items():
         schema, _, table = name.partition(".")
         connection.execute(f'create schema if not exists "{schema}"')

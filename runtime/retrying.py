@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runtime.batch import Lakeside, added, carry_out, derive, redelivered_files, state_after, summed
+from runtime.batch import Lakeside, carry_out, derive, redelivered_files, state_after, summed
+from runtime.counts import added
 from runtime.ledger import Contents, State
 from runtime.steps import quarantine, silver
 from runtime.steps.workbench import NOTHING, Changes, Workbench, rows_of

@@ -11,8 +11,9 @@ from deltalake.exceptions import CommitFailedError
 from runtime.delta import Heads, Store
 from runtime.errors import Fenced, LakehouseError, is_disk_full
 from runtime.lease import Owner
-from runtime.ledger import Contents, State, state_row
+from runtime.ledger import Contents, State
 from runtime.progress import Progress
+from runtime.publishing import publish
 from runtime.table import Table
 
 
@@ -35,7 +36,7 @@ def roll_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress:
     moved = {n: v for n in tables if (v := _put_back(store, known, tables[n], progress)) is not None}
     if moved and known.last is not None:
         entries = {n: {**t, "version": moved.get(n, t["version"])} for n, t in known.last.tables.items()}
-        owner.commit([state_row(replace(known.last, tables=entries))])
+        publish(owner, store, replace(known.last, tables=entries))
 
 
 def unpublished(store: Store, tables: Mapping[str, Table], last: State | None) -> list[str]:

@@ -13,9 +13,10 @@ from runtime.batch import Lakeside
 from runtime.delta import Heads, Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
 from runtime.lease import Owner, claim, is_held
-from runtime.ledger import Contents, Ledger, State, state_row
+from runtime.ledger import Contents, Ledger, State
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.progress import Progress, Silent
+from runtime.publishing import publish
 from runtime.retrying import retry
 from runtime.rollback import roll_back, rolled_back, unpublished
 from runtime.s3.access import Access
@@ -143,7 +144,7 @@ class Runner:
 
     def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
         shared.heads.check()
-        owner.commit([state_row(state)])
+        publish(owner, self.store, state)
         shared.heads.store.clear_scratch()
         self.progress.published(state)
 

@@ -138,7 +138,7 @@ class Table:
     `name` is `layer.table`; `schema` is Spark DDL with comments, `_`-columns last; `expectations` map a
     name (the quarantine reason) to a SQL predicate that must be true of what `build` returns: NULL fails.
     `build` takes one DataFrame per input, in order, and returns at least the columns of `schema` that do
-    not begin with `_`.
+    not begin with `_`. `references` map a column to the table whose key it is, where it is not NULL.
     """
 
     name: str
@@ -149,6 +149,7 @@ class Table:
     schema: str
     partition_by: tuple[str, ...] = ()
     expectations: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:

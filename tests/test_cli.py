@@ -162,7 +162,7 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
     assert listed == {
         "Pipeline": ["run", "plan", "sample"],
         "Read": ["status", "history", "query", "diff", "trace"],
-        "Care": ["quarantine", "restore", "optimize", "vacuum", "pin", "unpin", "unlock", "export"],
+        "Care": ["verify", "quarantine", "restore", "optimize", "vacuum", "pin", "unpin", "unlock", "export"],
     }
     assert shown.code == 0
     assert shown.err == ""
@@ -177,8 +177,10 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
         ("status", ""),
         ("history", ""),
         ("query", "--batch --as-of"),
+        ("verify", "--table"),
         ("quarantine list", ""),
         ("quarantine show", "--batch --limit"),
+        ("quarantine retry", ""),
         ("unlock", "--force"),
     ],
 )

@@ -22,11 +22,12 @@ from runtime.cli.status import status
 from runtime.cli.trace import trace
 from runtime.cli.unlock import unlock
 from runtime.cli.vacuum import vacuum
+from runtime.cli.verify import verify
 
 SECTIONS: dict[str, list[Command]] = {
     "Pipeline": [run, plan, sample],
     "Read": [status, history, query, diff, trace, report],
-    "Care": [doctor, quarantine, restore, optimize, vacuum, pin, unpin, unlock, export],
+    "Care": [verify, doctor, quarantine, restore, optimize, vacuum, pin, unpin, unlock, export],
 }
 
 

@@ -51,7 +51,8 @@ class Change:
 class TableDiff:
     """How one table differs between two states. Iterating gives every Change, in the order of the key.
 
-    Rows are read when they are asked for; `old` and `new` are the files only one state has.
+    Rows are read when they are asked for; `old` and `new` are the files only one state has. `only` is a
+    condition on the rows compared.
     """
 
     table: Table
@@ -59,6 +60,7 @@ class TableDiff:
     new: Files
     key: Key | None
     connection: duckdb.DuckDBPyConnection
+    only: str = "true"
 
     def __iter__(self) -> Iterator[Change]:
         return self.rows()
@@ -136,7 +138,7 @@ class TableDiff:
 
     def _rows(self, files: Files) -> str:
         columns = ", ".join(quoted(name) for name in self._columns)
-        rows = f"select {columns} from ({select_rows(self.table, files)})"
+        rows = f"select {columns} from (from ({select_rows(self.table, files)}) where {self.only})"
         if self.key is None:
             return rows
         pairs = zip(key_columns(self.table), self.key, strict=True)

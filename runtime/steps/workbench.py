@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.delta import Heads, Store
 from runtime.engine import Engine
@@ -46,11 +46,23 @@ class Changes:
 NOTHING = Changes()
 
 
+class Pinned(NamedTuple):
+    """Where a table is read: a version of it, the newest by default, without what later batches brought.
+
+    The batch matters where an engine reads the newest version anew each time it needs rows.
+    """
+
+    uri: str
+    version: int | None = None
+    upto_batch: int | None = None
+
+
 @dataclass
 class Workbench:
     """One batch at work. All writes to the lake's tables go through `append` and `merge`.
 
-    `redelivered` lists, by source, the deliveries of each file of this batch that came before as well.
+    `redelivered` lists, by source, the deliveries of each file of this batch that came before as well;
+    `elsewhere` gives, by table, where it is read when it is not beside those that are written.
     """
 
     engine: Engine
@@ -59,6 +71,7 @@ class Workbench:
     content_bytes: int = 0
     late: frozenset[str] = frozenset()  # sources of which this batch holds a delivery out of order
     redelivered: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    elsewhere: Mapping[str, Pinned] = field(default_factory=dict)
     changes: dict[str, Changes] = field(default_factory=dict)
     _kept: int = 0
 
@@ -69,7 +82,10 @@ class Workbench:
 
     def read(self, table: Table, bounds: Bounds | None = None) -> DataFrame:
         """The table as it is now, restricted to literal partition values."""
-        rows = self.engine.read(self.store.uri(table.name))
+        place = self.elsewhere.get(table.name, Pinned(self.store.uri(table.name)))
+        rows = self.engine.read(place.uri, place.version)
+        if place.upto_batch is not None:
+            rows = rows.where(f"_batch_id <= {place.upto_batch}")
         return rows.where(in_bounds(bounds)) if bounds else rows
 
     def keep(self, rows: DataFrame) -> DataFrame:

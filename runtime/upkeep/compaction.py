@@ -15,8 +15,9 @@ from runtime.batch import code_version
 from runtime.delta import MIDDLING, Heads, size
 from runtime.errors import UsageError
 from runtime.lease import Owner
-from runtime.ledger import State, now, state_row
+from runtime.ledger import State, now
 from runtime.progress import Progress
+from runtime.publishing import publish
 from runtime.settings import Settings
 from runtime.suggest import nearest
 from runtime.upkeep.standing import Place, last_of, standing
@@ -58,7 +59,7 @@ def after_run(owner: Owner, heads: Heads, last: State, settings: Settings, progr
     state = _compacted(heads, last, crowded, min(MIDDLING, settings.target_file_size), place)
     if state is not None:
         heads.check()
-        owner.commit([state_row(state)])
+        publish(owner, heads.store, state)
         names = [n for n in crowded if state.tables[n]["version"] != last.tables[n]["version"]]
         progress.note(f"batch {state.batch_id} (optimize): merged the small files of {', '.join(names)}")
 

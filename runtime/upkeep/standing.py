@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from runtime.delta import Heads, Store
 from runtime.errors import UsageError
 from runtime.lease import Owner, claim
-from runtime.ledger import Contents, Ledger, State, state_row
+from runtime.ledger import Contents, Ledger, State
 from runtime.progress import Progress
+from runtime.publishing import publish
 from runtime.rollback import rolled_back
 from runtime.s3.access import Access
 from runtime.settings import Settings
@@ -51,7 +52,7 @@ class Standing:
     def publish(self, state: State) -> None:
         """Make a state visible, unless someone else wrote to a table. Raises Fenced."""
         self.heads.check()
-        self.owner.commit([state_row(state)])
+        publish(self.owner, self.heads.store, state)
 
 
 @contextmanager

@@ -1,0 +1,61 @@
+"""`verify`: is the data right?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from runtime.cli.display import display
+from runtime.cli.invocation import Invocation, command
+from runtime.cli.output import emit_json, emit_lines, emit_rows
+from runtime.cli.texts import count
+from runtime.values import visible
+from runtime.verify.verdict import Check
+
+COLUMNS = ("check", "table", "ok", "found", "detail")
+ALWAYS = ("rules",)  # questions whose answer is told even where it is no damage
+
+
+@command
+@click.option("--table", multiple=True, metavar="T", help="Only this table; may be repeated.")
+def verify(asked: Invocation, table: tuple[str, ...]) -> int:
+    """Is the data right? Logs, files, keys, references, counts, and a rebuild to compare.
+
+    Silver and gold are made from bronze once more, beside the lake, and compared row by row. Reads what
+    was published last, also while a run is at work. Exits 1 if anything is damaged; rules that changed
+    since the rows were made are no damage. --verbose tells of each table what was found.
+    """
+    lake = asked.open()
+    with display(asked, lake.tables) as progress:
+        found = lake.verify(table, progress=progress)
+    if asked.format == "json":
+        emit_json(found.as_json())
+    elif asked.format == "csv":
+        emit_rows(COLUMNS, [[getattr(c, name) for name in COLUMNS] for c in found.checks], "csv")
+    else:
+        emit_lines(_told(found.checks, each=asked.verbose))
+    wrong = sum(not check.ok for check in found.checks)
+    told = f"{count(wrong, 'check')} found damage" if wrong else "nothing is damaged"
+    asked.say(f"batch {found.batch_id}: {count(len(found.checks), 'check')}, {told}")
+    return int(not found.ok)
+
+
+def _told(checks: Sequence[Check], *, each: bool) -> Iterator[str]:
+    """A line a question, and what there is to say about each table."""
+    for question in dict.fromkeys(check.check for check in checks):
+        asked = [check for check in checks if check.check == question]
+        quiet = [] if each else [c for c in asked if c.ok and not c.detail and question not in ALWAYS]
+        if quiet:
+            tables = count(len({c.table for c in quiet}), "table") if quiet[0].table else quiet[0].found
+            yield f"{'ok':9}{question:12}{tables}"
+        for check in asked:
+            if check not in quiet:
+                yield from _lines(check)
+
+
+def _lines(check: Check) -> Iterator[str]:
+    where = f"{check.table}: " if check.table else ""
+    yield visible(f"{'ok' if check.ok else 'DAMAGED':9}{check.check:12}{where}{check.found}")
+    for line in check.detail:
+        yield visible(f"{'':21}{line}")

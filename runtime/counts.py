@@ -1,0 +1,33 @@
+"""What the batches counted, put together over the states that the last one stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from runtime.ledger import Contents, State
+
+REBUILT = "full refresh"
+
+
+def records(known: Contents) -> dict[str, int]:
+    """`delivered`, `accepted`, `duplicate`, `superseded` and `quarantined` of all records in the lake."""
+    return added([state.records for state in _judging(known)])
+
+
+def reasons(known: Contents) -> dict[str, int]:
+    """Records in quarantine by reason, the most frequent first."""
+    counted = added([state.reasons for state in _judging(known)])  # a retry takes away what it accepts
+    there = {reason: n for reason, n in counted.items() if n}
+    return dict(sorted(there.items(), key=lambda item: (-item[1], item[0])))
+
+
+def added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Counts by name, put together."""
+    names = dict.fromkeys(name for c in counts for name in c)
+    return {name: sum(c.get(name, 0) for c in counts) for name in names}
+
+
+def _judging(known: Contents) -> Iterator[State]:
+    """The states whose counts hold: a rebuild judges all records anew."""
+    rebuilt = [number for number, state in enumerate(known.chain) if state.kind == REBUILT]
+    yield from known.chain[max(rebuilt, default=0) :]

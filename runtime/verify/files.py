@@ -1,0 +1,101 @@
+"""Whether a table's data files are there, of the size the log says, and readable to the last row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from runtime.delta import Store, file_list, file_uris
+from runtime.logs import Log
+from runtime.snapshot import Files
+from runtime.table import Table
+from runtime.upkeep.files import lying
+from runtime.verify.reading import Digest, Stored, digest
+from runtime.verify.verdict import Check, first_line, judged
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEND = (
+    "Put the file back from a backup; or, for a table of silver or gold, rebuild with: "
+    "python lakehouse.py run --full-refresh"
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A table whose every row could be read, and the digest of its content."""
+
+    stored: Stored
+    digest: Digest
+
+
+def check_files(
+    store: Store,
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    version: int,
+    marks: Mapping[str, str],
+) -> tuple[Check, Read | None]:
+    """The check `files`, and the table where it can be read. `marks`: what publishes noted of the files."""
+    try:
+        opened = store.open(table.name, version)
+        if opened is None:
+            return Check("files", table.name, False, f"{store.uri(table.name)} holds no table. {MEND}"), None
+        listed, columns = file_list(opened), frozenset(f.name for f in opened.schema().fields)
+        wrong = list(_lost(listed, lying(opened)))
+        stored = Stored(table, Files(tuple(file_uris(opened)), columns), sum(listed["num_records"]))
+    except Exception as damage:
+        found = f"{store.uri(table.name)} cannot be opened: {first_line(damage)}. {MEND}"
+        return Check("files", table.name, False, found), None
+    read = None
+    if not wrong:
+        read, unreadable = _read(connection, stored, listed["num_records"])
+        log = Log(store.uri(table.name), store.access)
+        wrong = unreadable or list(_altered(log, listed["path"], marks))
+    fine = f"files: {len(listed['path']):,}, rows read: {stored.rows:,}"
+    return judged("files", table.name, wrong, fine=fine, mend=MEND), read
+
+
+def _lost(listed: Mapping[str, list[Any]], there: Mapping[str, int]) -> Iterator[str]:
+    for path, size in zip(listed["path"], listed["size_bytes"], strict=True):
+        name = unquote(path)
+        if name not in there:
+            yield f"the file {name} is gone"
+        elif there[name] != size:
+            yield f"the file {name} has {there[name]:,} bytes, its log says {size:,}"
+
+
+def _altered(log: Log, paths: Sequence[str], marks: Mapping[str, str]) -> Iterator[str]:
+    """Files whose bytes are not those that were published, however they read."""
+    noted = [path for path in paths if path in marks]
+    for path, mark in zip(noted, log.marks(noted), strict=True):
+        if mark != marks[path]:
+            yield f"the file {unquote(path)} is not as it was published"
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, stored: Stored, rows: list[int]
+) -> tuple[Read | None, list[str]]:
+    """The table read whole; where that fails, which files are to blame."""
+    try:
+        read = Read(stored, digest(connection, stored, stored.parts))
+    except Exception as damage:
+        return None, list(_damaged(connection, stored, rows)) or [first_line(damage)]
+    if sum(n for n, _ in read.digest.values()) != stored.rows:
+        return read, list(_damaged(connection, stored, rows))
+    return read, []
+
+
+def _damaged(connection: duckdb.DuckDBPyConnection, stored: Stored, rows: list[int]) -> Iterator[str]:
+    for uri, expected in zip(stored.files.uris, rows, strict=True):
+        alone = Stored(stored.table, Files((uri,), stored.files.columns), expected)
+        try:
+            found = sum(n for n, _ in digest(connection, alone, 1).values())
+        except Exception as damage:
+            yield f"the file {uri} cannot be read: {first_line(damage)}"
+            continue
+        if found != expected:
+            yield f"the file {uri} holds {found:,} rows, its log says {expected:,}"

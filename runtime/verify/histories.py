@@ -1,0 +1,160 @@
+"""Whether each table's log is as it was when its states were published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from runtime.delta import Store, file_list
+from runtime.ledger import Contents
+from runtime.logs import Log, added, digest_of
+from runtime.verify.verdict import Check, first_line, judged
+
+MEASURES = ("rows", "files", "bytes")
+LOG_MEND = "Put the table's _delta_log back from a backup."
+HEAD_MEND = "Put it back with: python lakehouse.py run"
+
+
+@dataclass
+class History:
+    """One table's log, followed commit by commit."""
+
+    digests: dict[int, str] = field(default_factory=dict)
+    sizes: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    added: dict[int, list[str]] = field(default_factory=dict)
+    live: dict[str, tuple[int, int]] = field(default_factory=dict)  # path in the log -> bytes, rows
+    broken: str | None = None  # why the rest cannot be followed
+
+    def follow(self, log: Log, upto: int) -> None:
+        """Read the commits up to a version."""
+        for version in range(upto + 1):
+            body = log.read(version)
+            if body is None:
+                self.broken = self.broken or f"its commit file {version:020}.json is gone"
+                continue
+            self.digests[version] = digest_of(body)
+            with suppress(ValueError, KeyError):
+                self.added[version] = added(body)
+            if self.broken is None:
+                self._apply(version, body)
+
+    def _apply(self, version: int, body: bytes) -> None:
+        try:
+            for line in body.splitlines():
+                self._act(json.loads(line))
+        except (ValueError, KeyError, TypeError) as damage:
+            self.broken = f"its commit file {version:020}.json cannot be read: {first_line(damage)}"
+        else:
+            sizes = self.live.values()
+            self.sizes[version] = {
+                "rows": sum(rows for _, rows in sizes),
+                "files": len(sizes),
+                "bytes": sum(size for size, _ in sizes),
+            }
+
+    def _act(self, action: Mapping[str, Mapping[str, object]]) -> None:
+        if add := action.get("add"):
+            stats = json.loads(str(add["stats"]))
+            self.live[str(add["path"])] = int(str(add["size"])), int(stats["numRecords"])
+        elif gone := action.get("remove"):
+            self.live.pop(str(gone["path"]), None)
+
+
+def check_history(
+    store: Store, name: str, known: Contents, *, is_busy: Callable[[], bool]
+) -> tuple[list[Check], Mapping[str, str]]:
+    """The checks `commits`, `versions` and `head` of a table that the last state holds.
+
+    Also what publishes noted of its data files, by their path in the log.
+    """
+    assert known.last is not None
+    log, published = Log(store.uri(name), store.access), known.last.tables[name]["version"]
+    try:
+        there = log.versions()
+        history = History()
+        history.follow(log, max(_versions(known, name)))
+    except Exception as damage:
+        found = f"{log.uri}: its log cannot be read: {first_line(damage)}. {LOG_MEND}"
+        return [Check("commits", name, False, found)], {}
+    beyond = [beyond for beyond in _beyond(there, published) if not is_busy()]
+    wrong = [*([history.broken] if history.broken else []), *_edited(known, name, history.digests)]
+    noted = sum(len(state.commits.get(name, ())) for state in known.states)
+    fine = f"commit files: {len(history.digests):,}, as they were when published: {noted:,}"
+    checks = [
+        judged("commits", name, wrong, fine=fine, mend=LOG_MEND),
+        judged(
+            "versions",
+            name,
+            [*_sizes(known, name, history), *_opened(store, name, published, history)],
+            fine=f"version {published}, rows and files as published",
+            mend=f"The ledger or the table's log was changed. {LOG_MEND}",
+        ),
+        judged(
+            "head",
+            name,
+            beyond,
+            fine="nothing beyond" if not there or there[-1] <= published else "beyond it a run is at work",
+            mend=HEAD_MEND,
+        ),
+    ]
+    return checks, _marks(known, name, history)
+
+
+def _marks(known: Contents, name: str, history: History) -> dict[str, str]:
+    """What publishes noted of each data file of a table, by its path in the log."""
+    marks: dict[str, str] = {}
+    for state in known.states:
+        for version, (digest, *noted) in state.commits.get(name, {}).items():
+            if history.digests.get(int(version)) == digest:
+                marks |= zip(history.added[int(version)], noted, strict=True)
+    return marks
+
+
+def _versions(known: Contents, name: str) -> set[int]:
+    return {state.tables[name]["version"] for state in known.states if name in state.tables}
+
+
+def _edited(known: Contents, name: str, digests: Mapping[int, str]) -> Iterator[str]:
+    for state in known.states:
+        for version, (digest, *_) in state.commits.get(name, {}).items():
+            if digests.get(int(version), digest) != digest:
+                yield f"its commit file {int(version):020}.json is not as batch {state.batch_id} published it"
+
+
+def _sizes(known: Contents, name: str, history: History) -> Iterator[str]:
+    """What states say of a table, where its log says otherwise."""
+    for state in known.states:
+        entry = state.tables.get(name)
+        if entry is None or entry["version"] not in history.sizes:
+            continue
+        real = history.sizes[entry["version"]]
+        for measure in MEASURES:
+            if entry[measure] != real[measure]:
+                yield (
+                    f"batch {state.batch_id} says {entry[measure]:,} {measure} at version "
+                    f"{entry['version']}, its log says {real[measure]:,}"
+                )
+
+
+def _opened(store: Store, name: str, published: int, history: History) -> Iterator[str]:
+    """What a Delta reader sees, through checkpoints, where the commit files say otherwise."""
+    try:
+        table = store.open(name, published)
+    except Exception as damage:
+        yield f"version {published} cannot be opened: {first_line(damage)}"
+        return
+    if table is None:
+        yield f"{store.uri(name)} holds no table"
+    elif history.broken is None and not _same(file_list(table)["path"], history, published):
+        yield f"version {published} reads other files than its commit files name: its checkpoint is damaged"
+
+
+def _same(paths: Iterable[str], history: History, published: int) -> bool:
+    return published != max(history.sizes) or set(paths) == set(history.live)
+
+
+def _beyond(there: Iterable[int], published: int) -> Iterator[str]:
+    if beyond := [version for version in there if version > published]:
+        yield f"it has {len(beyond)} commits after the published version {published}, and no run is at work"

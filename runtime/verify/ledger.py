@@ -1,0 +1,72 @@
+"""Whether the ledger can be read, is written by us alone, and agrees with itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.errors import LakehouseError
+from runtime.ledger import Contents, Ledger, State
+from runtime.upkeep.standing import Place
+from runtime.verify.verdict import Check, first_line, judged
+
+OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
+NEWEST = 1_000  # commits whose author is looked at: a ledger gets thousands a month
+MEND = "Put the folder _ledger back from a backup"
+
+
+def read_ledger(place: Place) -> tuple[Ledger, Contents] | Check:
+    """What the ledger says, or the finding that it cannot be read."""
+    try:
+        ledger = place.ledger()
+        return ledger, ledger.contents()
+    except LakehouseError:
+        raise
+    except Exception as damage:
+        found = f"{place.store.uri('_ledger')} cannot be read: {first_line(damage)}. {MEND}."
+        return Check("ledger", None, False, found)
+
+
+def check_ledger(ledger: Ledger, known: Contents) -> Check:
+    """One finding for the ledger as a whole."""
+    wrong = [*_foreign(ledger), *_inconsistent(known)]
+    fine = f"batches: {len(known.batches):,}, deliveries: {len(known.deliveries):,}"
+    return judged("ledger", None, wrong, fine=fine, mend=f"{MEND}.")
+
+
+def is_sound(known: Contents) -> bool:
+    """Whether the states lead back to a first one, and every delivery they name is there."""
+    return not [*_broken_chain(known), *_lost_deliveries(known)]
+
+
+def _foreign(ledger: Ledger) -> Iterator[str]:
+    """Commits that no owner of the lease made."""
+    for commit in ledger.commits(NEWEST):
+        if "lease" not in commit and not commit["operation"].startswith("CREATE"):
+            yield f"its commit {commit['version']} ({commit['operation']}) was made by somebody else"
+
+
+def _inconsistent(known: Contents) -> Iterator[str]:
+    yield from _broken_chain(known)
+    yield from _lost_deliveries(known)
+    for state in known.batches.values():
+        records = state.records
+        if records and records["delivered"] != sum(records[name] for name in OUTCOMES):
+            yield f"the records of batch {state.batch_id} do not add up: {_sum(state)}"
+
+
+def _broken_chain(known: Contents) -> Iterator[str]:
+    for state in known.batches.values():
+        if state.base is not None and not (state.base in known.batches and state.base < state.batch_id):
+            yield f"batch {state.batch_id} stands on batch {state.base}, which is not in it"
+
+
+def _lost_deliveries(known: Contents) -> Iterator[str]:
+    for state in known.batches.values():
+        for delivery in (*state.deliveries, *map(int, state.partial)):
+            if delivery not in known.deliveries:
+                yield f"delivery {delivery}, taken in by batch {state.batch_id}, is not in it"
+
+
+def _sum(state: State) -> str:
+    parts = " + ".join(f"{state.records[name]:,} {name}" for name in OUTCOMES)
+    return f"{state.records['delivered']:,} delivered, but {parts}"

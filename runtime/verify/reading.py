@@ -1,0 +1,124 @@
+"""Stored rows, read in parts of bounded size: a table may be larger than memory.
+
+This compares and counts; no value of a table is computed here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runtime.delta import Store
+from runtime.keys import key_columns
+from runtime.query import closed_connection, quoted, text_literal
+from runtime.snapshot import Files, select_rows
+from runtime.table import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "1GB"
+PART_ROWS = 50_000  # rows compared one by one at a time
+SLICE_ROWS = 2_000_000  # rows grouped by key at a time
+Digest = Mapping[int, tuple[int, int]]  # part of the table -> its rows, and the sum of their hashes
+
+
+class Rows(NamedTuple):
+    """Rows as SQL, and how many there should be."""
+
+    select: str
+    size: int
+
+    @property
+    def slices(self) -> int:
+        """How many slices are grouped one after the other."""
+        return 1 + self.size // SLICE_ROWS
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One version of a table: its files, and the rows they should hold."""
+
+    table: Table
+    files: Files
+    rows: int
+
+    @property
+    def all(self) -> Rows:
+        """Its rows."""
+        return Rows(select_rows(self.table, self.files), self.rows)
+
+    @property
+    def parts(self) -> int:
+        """How many parts of bounded size the table falls into, by the hash of its key."""
+        return min(4_096, 1 + self.rows // PART_ROWS)
+
+
+@contextmanager
+def reader(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB over the lake's files, of bounded memory: what does not fit goes to a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="verify-") as spill:
+        settings = (f"memory_limit = '{MEMORY}'", f"temp_directory = {text_literal(spill)}")
+        connection = closed_connection(store.root, {}, store.access, settings)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def part_of(table: Table, parts: int) -> str:
+    """The part a row belongs to, as SQL."""
+    keys = ", ".join(quoted(c.name) for c in key_columns(table))
+    return f"(hash({keys}) % {parts})"
+
+
+def digest(connection: duckdb.DuckDBPyConnection, stored: Stored, parts: int) -> Digest:
+    """By part, the rows and the sum of the hashes of their content, whatever their order.
+
+    Reads every column of every row. Raises duckdb.Error where a file cannot be read.
+    """
+    content = ", ".join(quoted(name) for name in stored.table.content)
+    every = ", ".join(quoted(name) for name in stored.table.column_names)
+    part = part_of(stored.table, parts)
+    found = connection.execute(
+        f"select {part}, count(*), sum(hash({content})::hugeint), bit_xor(hash({every})) "
+        f"from ({stored.all.select}) group by all"
+    )
+    return {part: (rows, total) for part, rows, total, _ in found.fetchall()}
+
+
+def repeated(
+    connection: duckdb.DuckDBPyConnection, rows: Rows, columns: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Values of these columns that more than one row has, each with the number of rows."""
+    names = ", ".join(quoted(c) for c in columns)
+    for one in range(rows.slices):
+        yield from connection.execute(
+            f"select {names}, count(*) as n from ({rows.select}) "
+            f"where hash({names}) % {rows.slices} = {one} group by all having n > 1 order by all"
+        ).fetchall()
+
+
+def without_partner(
+    connection: duckdb.DuckDBPyConnection,
+    rows: Rows,
+    columns: Sequence[str],
+    others: Rows,
+    theirs: Sequence[str],
+) -> Iterator[tuple[Any, ...]]:
+    """Values of these columns, none of them NULL, that no row of the others has; each with its rows."""
+    names, there = (", ".join(quoted(c) for c in some) for some in (columns, theirs))
+    known = " and ".join(f"{quoted(c)} is not null" for c in columns)
+    same = " and ".join(f"o.{quoted(c)} = t.{quoted(t)}" for c, t in zip(columns, theirs, strict=True))
+    ours = ", ".join(f"o.{quoted(c)}" for c in columns)
+    slices = max(rows.slices, others.slices)
+    for one in range(slices):
+        yield from connection.execute(
+            f"select {ours}, count(*) from "
+            f"(select {names} from ({rows.select}) where {known} and hash({names}) % {slices} = {one}) o "
+            f"anti join (select {there} from ({others.select}) where hash({there}) % {slices} = {one}) t "
+            f"on {same} group by all order by all"
+        ).fetchall()

@@ -1,0 +1,138 @@
+"""Whether the tables are what bronze makes of them: silver and gold made anew in scratch, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtime.batch import Lakeside, derived, rebuilt
+from runtime.delta import Heads, Store, file_list, file_uris
+from runtime.diff.changes import Change, TableDiff
+from runtime.engine import Engine
+from runtime.keys import key_text
+from runtime.ledger import Contents
+from runtime.progress import Progress
+from runtime.snapshot import Files
+from runtime.steps.workbench import Pinned
+from runtime.table import Deliver, Table
+from runtime.verify.files import Read
+from runtime.verify.reading import Stored, digest, part_of
+from runtime.verify.scratch_lake import scratch_lake
+from runtime.verify.verdict import SHOWN, Check, first_line
+
+if TYPE_CHECKING:
+    import duckdb
+
+PARTS_COMPARED = 10
+LONGEST = 60  # characters of a value that is told
+MEND = "Mend with: python lakehouse.py run --full-refresh"
+
+
+@dataclass(frozen=True)
+class Rebuilding:
+    """What a rebuild needs: the lake's tables as published, an engine, and whom to tell."""
+
+    store: Store
+    tables: Mapping[str, Table]
+    known: Contents
+    engine: Engine
+    progress: Progress
+    batch_bytes: int
+
+
+def check_rebuilt(
+    work: Rebuilding,
+    connection: duckdb.DuckDBPyConnection,
+    reads: Mapping[str, Read],
+    outdated: Collection[str],
+) -> Iterator[Check]:
+    """Each table that could be read, against one made from bronze by the rules of now.
+
+    `outdated` are tables whose rows other rules made: there a difference is no damage.
+    """
+    wanted = {n: r for n, r in reads.items() if not isinstance(work.tables[n].write, Deliver)}
+    with scratch_lake(work.store) as beside:
+        try:
+            remade = _rebuild(work, beside, _with_inputs(work.tables, wanted))
+        except Exception as damage:
+            found = f"could not be made from bronze to compare: {first_line(damage)}"
+            yield Check("rebuild", None, False, found)
+            return
+        for name, read in wanted.items():
+            yield _compared(connection, read, remade[name], is_outdated=name in outdated)
+
+
+def _with_inputs(tables: Mapping[str, Table], names: Collection[str]) -> dict[str, Table]:
+    """The tables, and all that they are made from."""
+    wanted, waiting = dict[str, Table](), list(names)
+    while waiting:
+        table = tables[waiting.pop()]
+        wanted[table.name] = table
+        waiting += [i.table.name for i in table.inputs if i.table.name not in wanted]
+    return wanted
+
+
+def _rebuild(work: Rebuilding, beside: Store, tables: Mapping[str, Table]) -> dict[str, Stored]:
+    last = work.known.last
+    assert last is not None
+    heads = Heads(beside, derived(tables))
+    bronze_at = {
+        name: Pinned(work.store.uri(name), last.tables[name]["version"], last.batch_id)
+        for name, table in tables.items()
+        if isinstance(table.write, Deliver)
+    }
+    shared = Lakeside(tables, heads, work.engine, work.progress)
+    rebuilt(shared, work.known, work.batch_bytes, bronze_at)
+    return {table.name: _stored(table, heads) for table in derived(tables)}
+
+
+def _stored(table: Table, heads: Heads) -> Stored:
+    opened = heads[table.name]
+    files = Files(tuple(file_uris(opened)), frozenset(table.column_names))
+    return Stored(table, files, sum(file_list(opened)["num_records"]))
+
+
+def _compared(
+    connection: duckdb.DuckDBPyConnection, read: Read, remade: Stored, *, is_outdated: bool
+) -> Check:
+    """Digests first; rows one by one only where these differ."""
+    stored, parts = read.stored, read.stored.parts
+    name, other = stored.table.name, digest(connection, remade, parts)
+    unequal = sorted(p for p in {*read.digest, *other} if read.digest.get(p) != other.get(p))
+    compared = ", ".join(map(str, unequal[:PARTS_COMPARED]))
+    diff = TableDiff(
+        stored.table, stored.files, remade.files, None, connection,
+        only=f"{part_of(stored.table, parts)} in ({compared})" if unequal else "false",
+    )  # fmt: skip
+    differing = sum(diff.counts.values()) if unequal else 0
+    if not differing:
+        return Check("rebuild", name, True, f"equal to a rebuild from bronze: {stored.rows:,} rows")
+    more = " or more" if len(unequal) > PARTS_COMPARED else ""
+    rows = f"{differing:,}{more} rows are not what bronze makes of them"
+    detail = [_told(change) for change in diff.rows(SHOWN)]
+    if differing > SHOWN:
+        detail.append(f"… and {differing - SHOWN:,}{more} more")
+    if is_outdated:
+        return Check("rebuild", name, True, f"rules changed: {rows} by the rules of now. {MEND}", detail)
+    return Check("rebuild", name, False, f"{rows}. {MEND}", detail)
+
+
+def _told(change: Change) -> str:
+    """One row: where it differs, or that only one side has it."""
+    key = f"{', '.join(change.key)} = {key_text(tuple(change.key.values()))}"
+    if change.before is None:
+        return f"{key} is missing"
+    if change.after is None:
+        return f"{key} is there, but no record makes it"
+    differing = (
+        f"{c} is {_shown(change.before[c])}, rebuilt {_shown(change.after[c])}" for c in change.columns
+    )
+    return f"{key}: {'; '.join(differing)}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -1,0 +1,54 @@
+"""What verifying found: one Check for each question about each table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SHOWN = 10  # details listed for one check
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer. `table` is None where the whole lake was asked about."""
+
+    check: str
+    table: str | None
+    ok: bool
+    found: str
+    detail: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All answers about the state that a batch published."""
+
+    batch_id: int | None
+    checks: Sequence[Check]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is damaged."""
+        return all(check.ok for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `verify --format json` prints."""
+        return {"ok": self.ok, "batch_id": self.batch_id, "checks": [asdict(c) for c in self.checks]}
+
+
+def judged(check: str, table: str | None, wrong: Iterable[str], *, fine: str, mend: str) -> Check:
+    """The check that lists what is wrong, if anything is, and says what to do about it."""
+    every = list(wrong)
+    if not every:
+        return Check(check, table, True, fine)
+    rest = len(every) - SHOWN
+    shown = [*every[:SHOWN], *([f"… and {rest:,} more"] if rest > 0 else [])]
+    first, *others = shown
+    return Check(check, table, False, f"{first}. {mend}", others)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:300]
