@@ -98,6 +98,106 @@ chart.encode(
 ).properties(width=640, height=260)
 
 # %% [markdown]
+# ## When people listen
+#
+# Hours and weekdays are UTC, as in `gold.time`.
+
+# %%
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+by_hour = now.sql("""
+    select hour, count(*) as plays from gold.songplays join gold.time using (start_time) group by hour
+""").to_pandas()
+by_weekday = now.sql("""
+    select weekday, count(*) as plays from gold.songplays join gold.time using (start_time) group by weekday
+""").to_pandas()
+
+hours = (
+    alt.Chart(by_hour, title="Plays by hour")
+    .mark_bar(color=BLUE)
+    .encode(
+        x=alt.X("hour:O", title="Hour of the day (UTC)", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("plays:Q", title="Plays (count)"),
+    )
+)
+weekdays = (
+    alt.Chart(by_weekday, title="Plays by weekday")
+    .mark_bar(color=BLUE)
+    .encode(
+        x=alt.X("plays:Q", title="Plays (count)"),
+        y=alt.Y("weekday:N", title=None, sort=WEEKDAYS),
+    )
+)
+alt.hconcat(hours.properties(width=400, height=220), weekdays.properties(width=160, height=220))
+
+# %% [markdown]
+# ## What they play, who plays, from where
+#
+# Songs and artists count only plays whose song the catalogue holds.
+
+# %%
+TOP = """
+    select {name} as name, count(*) as plays from gold.songplays {joined}
+    where {name} is not null group by 1 order by plays desc, name limit 8
+"""
+RANKED = {
+    "Songs": TOP.format(name="title", joined="join gold.songs using (song_id)"),
+    "Artists": TOP.format(name="name", joined="join gold.artists using (artist_id)"),
+    "Users": TOP.format(
+        name="concat_ws(' ', first_name, last_name, '#' || user_id)", joined="join gold.users using (user_id)"
+    ),
+    "Places": TOP.format(name="location", joined=""),
+}
+
+
+def ranking(title: str, sql: str) -> alt.Chart:
+    """The longest bars first, names as far as they fit."""
+    bars = alt.Chart(now.sql(sql).to_pandas(), title=f"{title} with most plays").mark_bar(color=BLUE)
+    ranked: alt.Chart = bars.encode(
+        x=alt.X("plays:Q", title="Plays (count)"),
+        y=alt.Y("name:N", title=None, sort="-x", axis=alt.Axis(labelLimit=150)),
+    ).properties(width=170, height=170)
+    return ranked
+
+
+charts = [ranking(title, sql) for title, sql in RANKED.items()]
+alt.vconcat(alt.hconcat(*charts[:2]), alt.hconcat(*charts[2:]))
+
+# %% [markdown]
+# ## Sessions and browsers
+#
+# A session's length is the time from its first event to its last, on any page.
+
+# %%
+lengths = now.sql("""
+    select date_diff('minute', min(event_at), max(event_at)) // 15 * 15 as minutes, count(*) as n
+    from (select session_id, event_at from silver.events where user_id is not null)
+    group by session_id
+""").to_pandas()
+lengths = lengths.groupby("minutes").size().reset_index(name="sessions")
+browsers = now.sql("""
+    select coalesce(regexp_extract(user_agent, '([A-Za-z]+)/[0-9.]+$', 1), 'not told') as browser,
+        count(*) as plays
+    from gold.songplays group by browser order by plays desc, browser limit 8
+""").to_pandas()
+
+long = (
+    alt.Chart(lengths, title="How long sessions are")
+    .mark_bar(color=BLUE)
+    .encode(
+        x=alt.X("minutes:Q", title="Length (minutes, from 15 to 15)", bin="binned"),
+        x2=alt.X2("end:Q"),
+        y=alt.Y("sessions:Q", title="Sessions (count)"),
+    )
+)
+long = long.transform_calculate(end="datum.minutes + 15")
+used = (
+    alt.Chart(browsers, title="Browsers")
+    .mark_bar(color=BLUE)
+    .encode(x=alt.X("plays:Q", title="Plays (count)"), y=alt.Y("browser:N", title=None, sort="-x"))
+)
+alt.hconcat(long.properties(width=340, height=200), used.properties(width=180, height=200))
+
+# %% [markdown]
 # ## Yesterday against today
 #
 # Delivered once a day, the last batch is today and the one before is yesterday. `lake.at(batch=…)` reads
@@ -146,6 +246,39 @@ levels = pd.DataFrame(
 ).sort_index()
 changes = levels[levels.nunique(axis=1) > 1]
 (levels if changes.empty else changes).head(1)
+
+# %% [markdown]
+# ## One user's upgrade, and the line it came from
+#
+# `gold.user_levels` says who was on which plan when; `trace` leads from a row back to the raw line.
+
+# %%
+switched = now.sql("""
+    select user_id, level, valid_from, valid_to, is_current from gold.user_levels
+    where user_id = (select min_by(user_id, (-stretches, user_id)) from (
+        select user_id, count(*) as stretches from gold.user_levels group by user_id
+    ))
+    order by valid_from
+""").to_pandas()
+switched
+
+# %%
+print(lake.trace("users", int(switched["user_id"].iloc[0])))
+
+# %% [markdown]
+# And one play: its event, the file and the line it was delivered in, the record as it came.
+
+# %%
+latest = now.sql("select max(songplay_id) as id from gold.songplays").to_pylist()[0]["id"]
+print(lake.trace("songplays", latest))
+
+# %% [markdown]
+# ## What the last batch changed
+#
+# `diff` reads only the files that one of the two batches has and the other has not.
+
+# %%
+pd.DataFrame(lake.diff(*(day["batch_id"] for day in days)).summary).T if len(days) > 1 else None
 
 # %% [markdown]
 # ## The same tables in PySpark

@@ -135,6 +135,19 @@ def test_a_user_whose_level_changed_is_shown_with_both_levels(outputs: list[Any]
     assert expected in shown(outputs)
 
 
+def test_a_play_is_traced_to_the_line_it_was_delivered_in(outputs: list[Any], lake: Lakehouse) -> None:
+    (found,) = lake.sql("""
+        select _source_file as file, _source_line as line from silver.events
+        where event_id = (select max(songplay_id) from gold.songplays)
+    """).to_pylist()
+    assert f"{found['file']} line {found['line']}" in shown(outputs)
+
+
+def test_what_the_last_batch_changed_is_counted(outputs: list[Any], lake: Lakehouse) -> None:
+    counts = lake.diff(1, 2).summary["gold.songplays"]
+    assert f"gold.songplays {counts['inserted']} {counts['updated']} {counts['deleted']}" in shown(outputs)
+
+
 def test_pyspark_counts_the_plays_of_an_hour_as_the_lake_does(outputs: list[Any], lake: Lakehouse) -> None:
     (busiest,) = lake.sql("""
         select hour(start_time) as hour, count(*) as n from gold.songplays
@@ -143,9 +156,9 @@ def test_pyspark_counts_the_plays_of_an_hour_as_the_lake_does(outputs: list[Any]
     assert f"|hour|count| +----+-----+ | {busiest['hour']}| {busiest['n']}|" in shown(outputs)
 
 
-def test_both_charts_are_pictures_of_a_readable_size(outputs: list[Any]) -> None:
+def test_the_charts_are_pictures_of_a_readable_size(outputs: list[Any]) -> None:
     pictures = [o for o in outputs if "image/png" in o.get("data", {})]
-    assert len(pictures) == 2
+    assert len(pictures) == 5
     for picture in pictures:
         assert base64.b64decode(picture.data["image/png"]).startswith(PNG)
         assert 300 < picture.metadata["image/png"]["width"] < 800  # pixels; a page is 800 wide
