@@ -20,7 +20,9 @@ import pytest
 import gold
 from lakehouse import Lakehouse
 from runtime.cli.prompt.typed import completions, is_complete, statements
+from tests.checkout import demonstrated, lines_without_times
 from tests.deliveries import Deliveries, event, play
+from tests.pages import blocks
 
 ROOT = Path(__file__).parent.parent
 # Colours, cursor movements, modes: what a terminal does not show; the last is one cut in two.
@@ -250,6 +252,24 @@ def test_the_first_prompt_takes_less_than_a_second_of_work(opened: OpenTerminal)
     assert terminal.ends() == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1
+
+
+def test_the_session_in_the_readme_is_what_the_prompt_shows(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made, _ = demonstrated(tmp_path_factory.getbasetemp())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = (block for block in blocks(readme) if block.comment == "at the prompt")
+    command, *asked = re.split(r"^batch \d+> ", block.text, flags=re.MULTILINE)
+    assert command == "$ python lakehouse.py query\n"
+    state = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")), "COLUMNS": "120"}
+    terminal = Terminal(["query", "--lake", str(made / "data" / "lakehouse")], state)
+    terminal.see(READY)
+    for typed, _, shown in (part.partition("\n") for part in asked):
+        terminal.type(typed + ENTER)
+        if typed != ".quit":
+            answered = lines_without_times(terminal.see(READY))
+            assert [line for line in lines_without_times(shown) if line not in answered] == []
+    assert terminal.ends() == 0
+    terminal.close()
 
 
 def test_a_lake_without_a_batch_is_told_before_any_prompt(tmp_path: Path) -> None:
