@@ -26,6 +26,7 @@ from runtime.export.target import check_address, transaction
 from runtime.table import Merge, Table
 from tests.deliveries import Deliveries, event, play, song
 from tests.postgres import Server, running
+from tests.s3_server import S3Server
 
 ROOT = Path(__file__).parent.parent
 NASTY = "a\\b\"c'd, é 日本 \\N {} \\. %s $1"
@@ -93,11 +94,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     return made(tmp_path_factory.mktemp("export"))
 
 
-def made(folder: Path) -> Lakehouse:
-    """A lake of four batches in a folder."""
+def made(folder: Path, location: str | None = None) -> Lakehouse:
+    """A lake of four batches in a folder, or where it is said."""
     sources = Deliveries(folder / "sources")
     lake = Lakehouse.open(
-        lake=str(folder / "lake"), song_data=str(sources.song_data), log_data=str(sources.log_data)
+        lake=location or str(folder / "lake"),
+        song_data=str(sources.song_data),
+        log_data=str(sources.log_data),
     )
     sources.songs("one.json", [song(), song(song_id="S2", title=NASTY, artist_id="A2", artist_name="Zwei")])
     sources.logs("1.json", [play(userId=str(n), itemInSession=n, location=NASTY) for n in range(1, 40)])
@@ -469,3 +472,23 @@ def test_a_role_that_may_not_write_is_told_so_and_by_whom(server: Server, lake: 
     grants: Callable[[str], str] = lambda what: f"create schema {what} authorization guest"  # noqa: E731
     do(uri, grants("ours"))
     assert lake.export(guest, schema="ours").how == "full"
+
+
+def test_a_lake_in_a_bucket_is_exported_as_one_on_disk(
+    s3: S3Server, lake: Lakehouse, uri: str, tmp_path: Path
+) -> None:
+    s3.bucket("exported")
+    bucket = made(tmp_path, "s3://exported/lake")
+    assert [bucket.export(uri, batch=batch).how for batch in (1, 4)] == ["full", "changes"]
+    assert in_target(uri) == in_lake(lake, 4)
+
+
+def test_rows_that_optimize_moved_to_other_files_are_not_written_again(uri: str, tmp_path: Path) -> None:
+    lake = made(tmp_path)
+    lake.export(uri, batch=3)
+    assert lake.optimize().state is not None
+    done = lake.export(uri)
+    changed = {name: [t[c] for c in ("inserted", "updated", "deleted")] for name, t in done.tables.items()}
+    assert (done.how, changed.pop("users")) == ("changes", [0, 1, 0])
+    assert set(map(tuple, changed.values())) == {(0, 0, 0)}
+    assert in_target(uri) == in_lake(lake, done.batch_id)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runtime.diff import Diff, TableDiff, compare
+from runtime.diff import Diff, TableDiff, around_optimize, compare
 from runtime.errors import LakehouseError, LeaseHeld, TargetError
 from runtime.export.ddl import RECORD, Star, bare, columns_of, key_of, listed
 from runtime.export.target import Target, transaction
@@ -140,7 +140,10 @@ class Export:
         versions = {name: {"version": version} for name, version in held.versions.items()}
         before = replace(self.snapshot, state=replace(state, tables=versions))
         try:
-            changes = compare(before, self.snapshot, [t.name for t in self.star.tables])
+            steps = around_optimize(self.known, state, self.snapshot.state)
+            around = [(replace(self.snapshot, state=a), replace(self.snapshot, state=b)) for a, b in steps]
+            names = [t.name for t in self.star.tables]
+            changes = compare(before, self.snapshot, names, around=around)
             return changes if changes.summary else None
         except (duckdb.Error, LakehouseError) as error:
             self.note(f"batch {held.batch_id}, which the target holds, cannot be read: {error} All anew.")
@@ -214,9 +217,10 @@ class Export:
         """DuckDB over the tables of the star, and no others: their files are all that is needed."""
         import duckdb
 
+        store = self.snapshot.store
         files = {t.name: select_rows(t, self.snapshot.files(t.name)) for t in self.star.tables}
         try:
-            return closed_connection(self.snapshot.store.root, files)
+            return closed_connection(store.root, files, store.access)
         except duckdb.Error as error:
             raise self._gone(error) from error
 
