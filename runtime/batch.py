@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from runtime import fingerprints
 from runtime.counts import REBUILT, added
+from runtime.deliveries import bytes_of, chunks, late_sources, redelivered, taken_in
 from runtime.delta import Heads, size
 from runtime.engine import Engine
 from runtime.ledger import Contents, State, now
@@ -42,15 +43,17 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
     batch_id = known.next_batch_id
     content_bytes = sum(s.size for p in batch for s in p.slices)
     shared.progress.batch(batch_id, len(batch), content_bytes)
+    arrived = {p.file.delivery for p in batch}
+    late, new = late_sources(known, arrived), new_tables(shared.tables, known)
     bench = Workbench(
         shared.engine,
         shared.heads,
         batch_id,
         content_bytes,
-        late=_late(known, batch),
-        redelivered=redelivered_files(known, {p.file.delivery for p in batch}),
+        late=late,
+        # A late delivery and a new table read records of all files again, not only of this batch's.
+        redelivered=redelivered(known, arrived, only=None if late or new else arrived),
     )
-    new = new_tables(shared.tables, known)
     for name in new & known.published:
         shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, rows and all
     _walk(shared, bench, new, batch, at)
@@ -87,20 +90,20 @@ def rebuilt(
     """
     done: set[int] = set()
     made: list[dict[str, Changes]] = []
-    redelivered = redelivered_files(known, set(known.ingested) | set(known.partial))
-    for chunk in _chunks(known, batch_bytes):
-        taken = {d for state in chunk for d in (*state.deliveries, *map(int, state.partial))}
+    repeats = redelivered(known)
+    for chunk in chunks(known, batch_bytes):
+        taken = {d for state in chunk for d in taken_in(state)}
         bench = Workbench(
             shared.engine,
             shared.heads,
             known.next_batch_id,
-            _bytes(known, taken),
-            late=frozenset(_source(known, d) for d in taken if d < max(done, default=0)),
-            redelivered=redelivered,
+            bytes_of(known, taken),
+            late=frozenset(known.deliveries[d].source for d in taken if d < max(done, default=0)),
+            redelivered=repeats,
             elsewhere=bronze_at or {},
         )
         ids = ", ".join(str(state.batch_id) for state in chunk)
-        shared.progress.batch(known.next_batch_id, len(taken), _bytes(known, taken))
+        shared.progress.batch(known.next_batch_id, len(taken), bytes_of(known, taken))
         for table in shared.tables.values():
             if isinstance(table.write, Deliver):
                 arrived = bench.read(table).where(f"_batch_id in ({ids})")
@@ -200,54 +203,6 @@ def _fingerprint(table: Table, last: State | None, kind: str, changes: Mapping[s
 def new_tables(tables: Mapping[str, Table], known: Contents) -> set[str]:
     """Tables the code has and the lake has not; in a new lake none is special."""
     return set() if known.last is None else set(tables) - set(known.last.tables)
-
-
-def _late(known: Contents, batch: Batch) -> frozenset[str]:
-    """Sources of which the batch holds a delivery older than one taken in before."""
-    newest: dict[str, int] = {}
-    for d in (*known.ingested, *known.partial):
-        newest[_source(known, d)] = max(d, newest.get(_source(known, d), 0))
-    return frozenset(
-        p.file.listed.source for p in batch if p.file.delivery < newest.get(p.file.listed.source, 0)
-    )
-
-
-def redelivered_files(known: Contents, deliveries: set[int]) -> dict[str, list[list[int]]]:
-    """Per source, the deliveries of every file of these that is in the lake in several contents."""
-    present = deliveries | known.ingested | set(known.partial)
-    by_path: dict[tuple[str, str], list[int]] = {}
-    for d in sorted(present):
-        delivery = known.deliveries[d]
-        by_path.setdefault((delivery.source, delivery.path), []).append(d)
-    found: dict[str, list[list[int]]] = {}
-    for (source, _), group in by_path.items():
-        if len(group) > 1 and deliveries & set(group):
-            found.setdefault(source, []).append(group)
-    return found
-
-
-def _chunks(known: Contents, batch_bytes: int) -> list[list[State]]:
-    """The batches that took files in, several small ones together."""
-    chunks: list[list[State]] = []
-    room = 0
-    for state in known.chain:
-        taken = [*state.deliveries, *map(int, state.partial)]
-        if taken:
-            size_ = min(batch_bytes, _bytes(known, set(taken)))
-            if not chunks or size_ > room:
-                chunks.append([])
-                room = batch_bytes
-            chunks[-1].append(state)
-            room -= size_
-    return chunks
-
-
-def _bytes(known: Contents, deliveries: set[int]) -> int:
-    return sum(known.deliveries[d].size for d in deliveries)
-
-
-def _source(known: Contents, delivery: int) -> str:
-    return known.deliveries[delivery].source
 
 
 def summed(parts: Sequence[Changes]) -> Changes:

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runtime.batch import Lakeside, carry_out, derive, redelivered_files, state_after, summed
+from runtime.batch import Lakeside, carry_out, derive, state_after, summed
 from runtime.counts import added
+from runtime.deliveries import redelivered
 from runtime.ledger import Contents, State
 from runtime.steps import quarantine, silver
 from runtime.steps.workbench import NOTHING, Changes, Workbench, rows_of
@@ -39,7 +40,7 @@ def retry(shared: Lakeside, known: Contents, batch_bytes: int) -> State | None:
             known.next_batch_id,
             size // parts,
             late=frozenset(source_of(t) for t in judging(shared.tables)),
-            redelivered=redelivered_files(known, set(known.ingested) | set(known.partial)),
+            redelivered=redelivered(known),
         )
         _judge(shared, bench, collected, f"pmod(xxhash64(_delivery, _source_line), {parts}) = {part}")
         benches.append(bench)

@@ -273,6 +273,29 @@ def test_a_grown_file_is_a_new_delivery_whose_repeats_keep_their_precedence(
 
 
 @pytest.mark.long_on_spark
+def test_repeats_keep_their_precedence_also_when_an_older_delivery_comes_late(
+    open_lake: OpenLake, engine: Engine, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliveries.logs("0.json", [play(location="Rome")])
+    deliveries.logs("a.json", [play()])
+    with monkeypatch.context() as held_back:
+        held_back.setattr("runtime.runner.Runner._without_changed", without_the_first)
+        lake.run()
+        deliveries.logs("b.json", [play(location="Paris")])
+        lake.run()
+        deliveries.logs("a.json", [play(), play("2018-11-02 12:00:00", itemInSession=1)])
+        lake.run()
+    assert lake.run().new_files == 1
+    places = rows(lake, "select location from gold.songplays order by start_time")
+    assert [r["location"] for r in places] == ["Paris", "London"]
+
+
+def without_the_first(_: object, batch: tuple[Any, ...], __: object) -> tuple[Any, ...]:
+    return tuple(piece for piece in batch if piece.file.listed.path != "0.json")
+
+
+@pytest.mark.long_on_spark
 def test_nothing_new_changes_no_file_of_the_lake_even_when_all_sources_are_touched(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:
