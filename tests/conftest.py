@@ -14,13 +14,18 @@ import lakehouse
 from runtime import engine as engines
 from runtime.engine import Engine
 from runtime.engine.spark import INSTALL, JAVA, java_version
+from runtime.s3.access import AWS
 from runtime.sample import write_sample
 from tests.deliveries import Deliveries
-from tests.s3_server import NO_JAVA, S3Server, java
+from tests.s3_server import CREDENTIALS, NO_JAVA, S3Server, java
 from tests.scenes import SCENES, OnStage, Stage
 
 os.environ["TZ"] = "Pacific/Auckland"  # a zone far from UTC: nothing may depend on the machine's
 time.tzset()
+# Only the tests' own S3 server is asked for anything. A JVM sees what is set when it starts, so now.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ.update(CREDENTIALS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,7 +62,7 @@ def engine(engine_name: str) -> Engine:
     """The running engine of this session."""
     if engine_name == "spark" and java_version() not in JAVA:
         pytest.skip(f"Spark needs Java 17 or 21: {INSTALL}")
-    return engines.start(engine_name, confs={}, partitions=2)
+    return engines.start(engine_name, confs={}, partitions=2, s3=AWS)
 
 
 @pytest.fixture(scope="session")
@@ -147,9 +152,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    """The session's server, with its credentials in the environment."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
+    """The session's server, which every lake and source in a bucket is then looked for at."""
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
     return s3_server

@@ -21,6 +21,11 @@ JAR = f"s3proxy-{VERSION}-jar-with-dependencies.jar"
 URL = f"https://repo1.maven.org/maven2/org/gaul/s3proxy/{VERSION}/{JAR}"
 SHA256 = "a4d025969aaf796616ed4b1e2491d87d455ce84bb28cb9db086b2e6aaa68b48d"
 KEY, SECRET, REGION = "tests-key", "tests-secret", "us-east-1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+    "AWS_EC2_METADATA_DISABLED": "true",  # no role of this machine
+}
 NO_JAVA = (
     "the S3 server of the tests needs Java: apt-get install openjdk-17-jre-headless (Debian, Ubuntu), "
     "or set JAVA_HOME"
@@ -102,9 +107,7 @@ class S3Server:
     def environment(self) -> dict[str, str]:
         """What a user of it has in the environment: credentials, and nothing of this machine's."""
         return {
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **CREDENTIALS,
             "LAKEHOUSE_S3__ENDPOINT": self.endpoint,
             "LAKEHOUSE_S3__REGION": REGION,
         }

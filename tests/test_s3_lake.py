@@ -15,7 +15,8 @@ import pytest
 from lakehouse import Lakehouse
 from runtime.engine import Engine
 from runtime.errors import UsageError
-from tests.comparing import assert_same_tables
+from runtime.settings import Settings
+from tests.comparing import GOLD, assert_same_tables
 from tests.deliveries import Deliveries, event, play, song
 from tests.s3_server import S3Server, keys, upload
 from tests.snapshots import contents
@@ -39,6 +40,7 @@ def bucket_lake(s3: S3Server, engine: Engine, request: pytest.FixtureRequest) ->
     return opened
 
 
+@pytest.mark.long_on_spark
 def test_a_lake_in_a_bucket_is_the_lake_on_disk(
     s3: S3Server, bucket_lake: OpenLake, engine: Engine, dirty_sample: Path, dirty_lake: Lakehouse
 ) -> None:
@@ -57,6 +59,40 @@ def test_a_lake_in_a_bucket_is_the_lake_on_disk(
     store = s3.bucket(lake.settings.lake.split("/")[2])
     assert not keys(store, "some/lake/_scratch")
     assert state.batch_id == 1
+
+
+@pytest.mark.spark_only
+def test_spark_and_sail_write_one_lake_in_a_bucket_and_it_is_the_lake_on_disk(
+    s3: S3Server, bucket_lake: OpenLake, engine: Engine, deliveries: Deliveries, tmp_path: Path
+) -> None:
+    deliveries.songs("a.json", [song()])
+    deliveries.logs("1.json", [play(), event("2018-11-02 11:00:00", itemInSession=1, level="paid"), "{"])
+    upload(s3.bucket("both"), deliveries.log_data.parent)
+    lake = bucket_lake(song_data="s3://both/song_data", log_data="s3://both/log_data")
+    lake.run()
+    deliveries.logs("2.json", [play("2018-11-03 10:00:00", sessionId=2, userId="8")])
+    deliveries.logs("1.json", [play(level="paid")])
+    upload(s3.bucket("both"), deliveries.log_data.parent)
+    run_on_sail(lake.settings)
+    assert [state["engine"] for state in lake.history()] == ["spark", "sail"]
+    on_disk = lake.settings.model_copy(
+        update={
+            "lake": str(tmp_path / "lake"),
+            "song_data": str(deliveries.song_data),
+            "log_data": str(deliveries.log_data),
+        }
+    )
+    run_on_sail(on_disk)
+    assert_same_tables(engine, lake, Lakehouse(on_disk), GOLD)
+    users = lake.sql("select user_id, level from gold.users order by user_id").to_pylist()
+    assert users == [{"user_id": 7, "level": "paid"}, {"user_id": 8, "level": "free"}]
+
+
+def run_on_sail(settings: Settings) -> None:
+    """A run in a process of its own: one process has one engine."""
+    words = [f"--{n.replace('_', '-')}={getattr(settings, n)}" for n in ("lake", "song_data", "log_data")]
+    command = [sys.executable, str(ROOT / "lakehouse.py"), "run", "--engine=sail", *words]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
 
 
 @pytest.mark.long_on_spark

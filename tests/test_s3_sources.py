@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import obstore
 import pytest
+from pyspark import cloudpickle
 
 from lakehouse import Lakehouse
 from runtime.engine import Engine
 from runtime.errors import SourceError, StorageError
 from runtime.s3.access import Access
 from runtime.sources.content import ContentReader
+from runtime.sources.datasource import SourceRecords
+from runtime.sources.inspection import inspect
 from runtime.sources.listing import Listing, list_source
 from runtime.sources.places import Places
+from runtime.sources.slicing import cut, to_json
 from tests.comparing import assert_same_tables
 from tests.deliveries import Deliveries, play, song
 from tests.s3_server import KEY, REGION, SECRET, S3Server, free_port, upload
+from tests.test_datasource import IN_A_WORKER
 
 OpenLake = Callable[..., Lakehouse]
 
@@ -183,7 +191,26 @@ def test_credentials_come_from_a_profile_or_from_the_command_it_names(
             listing(s3, "s3://profiled")
 
 
+def test_a_worker_without_our_package_reads_a_bucket_with_credentials_of_its_own(
+    s3: S3Server, tmp_path: Path
+) -> None:
+    obstore.put(s3.bucket("worked"), "a.json", b'{"a":1}\n{"a":2}')
+    access = Access(s3.endpoint, REGION)
+    (listed,) = list_source("s", "s3://worked", Places(access)).files
+    with ContentReader(Places(access)) as content:
+        slices, _ = cut(listed, inspect(listed, content), 1)
+    source = SourceRecords({"partitions": to_json([slices]), "s3": json.dumps(access)})
+    plan = cloudpickle.dumps(source)  # type: ignore[no-untyped-call]
+    assert KEY.encode() not in plan
+    assert SECRET.encode() not in plan
+    worker = subprocess.run(
+        [sys.executable, "-c", IN_A_WORKER], input=plan, capture_output=True, cwd=tmp_path
+    )
+    assert (worker.stdout.decode().strip(), worker.stderr.decode()) == ("2", "")
+
+
 @pytest.mark.engine
+@pytest.mark.long_on_spark
 def test_sources_in_a_bucket_give_the_tables_of_sources_on_disk(
     s3: S3Server, engine: Engine, dirty_sample: Path, dirty_lake: Lakehouse, tmp_path: Path, engine_name: str
 ) -> None:

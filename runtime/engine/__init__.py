@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError
 from runtime.s3.access import Access, is_s3
-from runtime.s3.options import variables
 from runtime.settings_model import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ class Engine(Protocol):
 
     name: str
     spark: SparkSession
-    access: Access
 
     @property
     def partitions(self) -> int:
@@ -41,6 +39,10 @@ class Engine(Protocol):
 
     def is_alive(self) -> bool:
         """Whether it can still take work."""
+        ...
+
+    def reach(self, access: Access) -> None:
+        """Be able to work in buckets. Raises EngineError when it is too late for that."""
         ...
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
@@ -67,8 +69,6 @@ def start(name: str, *, confs: Mapping[str, str], partitions: int | None, s3: Ac
     `s3` says how the lake's bucket is reached; None for a lake on disk.
     """
     global _running
-    if s3 is not None:
-        os.environ.update(variables(s3))  # where an object store in this process finds them
     if _running is None or not _running.is_alive():
         # Workers must run this interpreter, not whatever `python3` is first on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -76,15 +76,16 @@ def start(name: str, *, confs: Mapping[str, str], partitions: int | None, s3: Ac
         if name == "sail":
             from runtime.engine.sail import Sail
 
-            _running = Sail(cores, s3)
+            _running = Sail(cores)
         else:
             from runtime.engine.spark import Spark
 
-            _running = Spark(cores, confs, s3, is_chosen=partitions is not None)
-    _running.access = s3 or _running.access
+            _running = Spark(cores, confs, with_s3=s3 is not None, is_chosen=partitions is not None)
     if _running.name != name:
         raise EngineError(
             f"engine: this process already runs {_running.name}, so it cannot start {name} as well. "
             f"PySpark allows one engine a process: use {_running.name}, or start a new process."
         )
+    if s3 is not None:
+        _running.reach(s3)
     return _running

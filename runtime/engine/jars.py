@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,11 +57,11 @@ EXTENSIONS = {
 }
 
 
-def with_delta(builder: SparkSession.Builder, master: str) -> SparkSession.Builder:
-    """The builder with Delta Lake on it. Raises EngineError when its jars cannot be had."""
+def with_delta(builder: SparkSession.Builder, master: str, also: Sequence[Path] = ()) -> SparkSession.Builder:
+    """The builder with Delta Lake and other jars on it. Raises EngineError when Delta's cannot be had."""
     for key, value in EXTENSIONS.items():
         builder = builder.config(key, value)
-    paths = [str(jar) for jar in cached() or resolve()]
+    paths = [str(jar) for jar in (*(cached() or resolve()), *also)]
     if not master.startswith("local"):  # executors elsewhere fetch them from the driver
         builder = builder.config("spark.jars", ",".join(paths))
     return builder.config("spark.driver.extraClassPath", os.pathsep.join(paths))

@@ -11,6 +11,7 @@ from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
 from runtime.s3.access import AWS, Access
+from runtime.s3.options import variables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -21,12 +22,12 @@ class Sail:
 
     name = "sail"
 
-    def __init__(self, partitions: int, s3: Access | None = None) -> None:
+    def __init__(self, partitions: int) -> None:
         os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
         from pysail.spark import SparkConnectServer
         from pyspark.sql import SparkSession
 
-        self.partitions, self.access = partitions, s3 or AWS
+        self.partitions, self._access = partitions, AWS
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)
         self._server.start(background=True)
         # At exit the last registered goes first: a client that finds its server gone, because a
@@ -52,16 +53,21 @@ class Sail:
             return False
         return True
 
+    def reach(self, access: Access) -> None:
+        """The server is in this process, and looks into its environment at each bucket's first use."""
+        self._access = access
+        os.environ.update(variables(access))
+
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""
-        newest = None if version is None else open_table(uri, access=self.access)
+        newest = None if version is None else open_table(uri, access=self._access)
         if newest is None or newest.version() == version:
             return self.spark.read.format("delta").load(plain(uri))
         from runtime.engine.pinned import read_pinned
 
-        table = open_table(uri, version, self.access)
+        table = open_table(uri, version, self._access)
         assert table is not None
-        return read_pinned(self.spark, table, self.access, self.partitions)
+        return read_pinned(self.spark, table, self._access, self.partitions)
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
         """Written to scratch space as a Delta table: Sail's cache does nothing yet, and it writes no

@@ -7,16 +7,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.engine import SESSION
+from runtime.engine import SESSION, s3a
 from runtime.engine.jars import with_delta
 from runtime.engine.paths import plain
 from runtime.engine.submitted import submitted_session
 from runtime.errors import EngineError
-from runtime.s3.access import AWS, Access
+from runtime.s3.access import Access
 from runtime.settings import under_spark_submit
 
 if TYPE_CHECKING:
@@ -43,15 +43,16 @@ class Spark:
     name = "spark"
 
     def __init__(
-        self, partitions: int, confs: Mapping[str, str], s3: Access | None = None, *, is_chosen: bool = True
+        self, partitions: int, confs: Mapping[str, str], *, with_s3: bool = False, is_chosen: bool = True
     ) -> None:
         """`partitions` holds on one machine, and where it is chosen; else a cluster says how many it has."""
-        self.access = s3 or AWS
+        self._confs = confs
         if under_spark_submit():
             self.spark = _started(lambda: submitted_session(SESSION, confs))
         else:
             require_java()
-            self.spark = _session(partitions, confs)
+            also = s3a.cached() or (s3a.resolve() if with_s3 else [])
+            self.spark = _session(partitions, confs, also)
         self._partitions = partitions if is_chosen or self._is_local else None
         self.spark.sparkContext.setLogLevel("ERROR")
         # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
@@ -69,6 +70,23 @@ class Spark:
     def is_alive(self) -> bool:
         """Whether the session was not stopped."""
         return not self.spark.sparkContext._jsc.sc().isStopped()
+
+    def reach(self, access: Access) -> None:
+        """Hadoop's settings for a session may change; its classes must be there from the start.
+
+        A cluster that says how it reads s3:// is left to it.
+        """
+        hadoop = self.spark.sparkContext._jsc.hadoopConfiguration()
+        if hadoop.get("fs.s3.impl") is not None:
+            return
+        if hadoop.getClassByNameOrNull(s3a.FILE_SYSTEM) is None:
+            raise EngineError(
+                "engine spark: it was started without the jars for S3, and cannot load them any more. Start "
+                "a new process, whose first lake is on S3; give them to spark-submit with "
+                '--jars "$(python -m runtime.engine.s3a)".'
+            )
+        for key, value in s3a.settings(access, self._confs).items():
+            self.spark.conf.set(key, value)
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table as of a version."""
@@ -120,7 +138,7 @@ def _local(partitions: int) -> dict[str, str]:
     }
 
 
-def _session(partitions: int, confs: Mapping[str, str]) -> SparkSession:
+def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path]) -> SparkSession:
     from pyspark.sql import SparkSession
 
     master = confs.get("spark.master", "local")
@@ -128,7 +146,7 @@ def _session(partitions: int, confs: Mapping[str, str]) -> SparkSession:
     builder = SparkSession.builder.appName("sparkify-lakehouse")
     for key, value in chosen.items():
         builder = builder.config(key, value)
-    return _started(lambda: with_delta(builder, master).getOrCreate())
+    return _started(lambda: with_delta(builder, master, also).getOrCreate())
 
 
 def _started(start: Callable[[], SparkSession]) -> SparkSession:

@@ -7,7 +7,6 @@ and options.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 SCHEME = "s3://"
@@ -34,11 +33,11 @@ class Access(NamedTuple):
     anonymous: bool = False
 
     @classmethod
-    def chosen(cls, settings: Chosen, environ: Mapping[str, str] = os.environ) -> Access:
+    def chosen(cls, settings: Chosen) -> Access:
         """What the settings say, then what AWS's own variables say, so that all clients agree."""
         return cls(
-            settings.endpoint or _first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-            settings.region or _first(environ, "AWS_REGION", "AWS_DEFAULT_REGION"),
+            settings.endpoint or _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+            settings.region or _first("AWS_REGION", "AWS_DEFAULT_REGION"),
             settings.anonymous,
         )
 
@@ -62,5 +61,5 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _first(environ: Mapping[str, str], *names: str) -> str | None:
-    return next((value for name in names if (value := environ.get(name))), None)
+def _first(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS, Access, split
+from runtime.s3.credentials import provider
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Store
@@ -28,8 +29,6 @@ def retry_config() -> RetryConfig:
 def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
     """A client of the bucket in `uri`; asks nobody yet. Raises StorageError where credentials are missing."""
     from obstore.store import S3Store
-
-    from runtime.s3.credentials import provider
 
     chosen: dict[str, Any] = {"skip_signature": True}
     if signed:

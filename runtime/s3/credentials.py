@@ -36,12 +36,13 @@ ROLES = (
 )
 
 
-def provider(environ: Mapping[str, str] = os.environ) -> Provider | None:
+def provider() -> Provider | None:
     """What gives a profile's credentials; None where the client is to ask the rest of the chain.
 
     The environment goes first, as in the chain. Raises StorageError for a profile that is not there or
     needs a sign-in, and where nothing is left to ask.
     """
+    environ = os.environ  # no default value: those travel with a function to the workers
     given = [name for name in KEYS if environ.get(name)]
     if len(given) == len(KEYS):
         return None

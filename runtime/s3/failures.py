@@ -39,6 +39,10 @@ _MEANINGS = {
     "IllegalLocationConstraintException": _WRONG_REGION,
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
+    "NotImplemented": (
+        "the server does not do what was asked of it; it may be read-only",
+        "Name a place that can be written, and that knows conditional PUT (If-None-Match).",
+    ),
     "SlowDown": ("the server asks for fewer requests", "Run again later."),
     "ServiceUnavailable": ("the server is not available", "Run again later."),
 }
@@ -53,14 +57,15 @@ _SIGNS = (
         ),
     ),
     (
-        r"Connection refused|ConnectException|tcp connect error|dns error|UnknownHost|failed to lookup",
+        r"Connection refused|ConnectException|tcp connect error|dns error|UnknownHost|failed to lookup"
+        r"|error sending request",
         ("nothing answers there", "Check s3.endpoint, and that the server runs; then run again."),
     ),
     (r"timed out|operation timeout|TimeoutException", ("no answer came in time", "Run again later.")),
     (r"301 Moved|Received redirect", _WRONG_REGION),
     (r"403 Forbidden|Status Code: 403", _DENIED),
     (r"50[0234] [A-Z]|Status Code: 50[0234]", ("the server fails to answer", "Run again later.")),
-    (r"Connection reset|connection closed|broken pipe|IncompleteMessage|error sending request"
+    (r"Connection reset|connection closed|broken pipe|IncompleteMessage"
      r"|Generic S3 error|Broken pipe|NoHttpResponse|Unable to execute HTTP request",
      ("the connection broke", "Check that the server runs, then run again.")),
 )  # fmt: skip
@@ -69,6 +74,8 @@ _SIGNS = (
 def explained(error: BaseException, uri: str, access: Access) -> StorageError | None:
     """The error as one paragraph about `uri`, or None when it is not about S3."""
     text = f"{type(error).__name__}: {error}"
+    if from_worker := re.search(r"StorageError: (s3://[^\n]+)", text):  # it said already what it met
+        return StorageError(from_worker[1])
     meaning = next((m for code, m in _MEANINGS.items() if re.search(rf"\b{code}", text)), None)
     meaning = meaning or next((m for signs, m in _SIGNS if re.search(signs, text)), None)
     if meaning is None:

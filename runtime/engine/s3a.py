@@ -1,0 +1,130 @@
+"""Spark's own client for S3: hadoop-aws with the few parts of Amazon's SDK that it needs.
+
+Amazon's bundle of all its services is 686 MB; without it the jars are 14 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.engine.jars import cache_folder
+from runtime.errors import EngineError
+from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, Access
+
+SDK = "2.35.4"  # what hadoop-aws 3.5.0 was built with
+PARTS = ("s3-transfer-manager", "sts", "apache-client")
+EXCLUDED = (
+    "software.amazon.awssdk:bundle",
+    "software.amazon.awssdk:netty-nio-client",  # for its asynchronous clients, which hadoop-aws leaves alone
+    # Spark's own distribution has these, in newer versions.
+    "org.apache.hadoop:hadoop-common",
+    "org.apache.hadoop:hadoop-client-api",
+    "org.apache.hadoop:hadoop-client-runtime",
+    "org.apache.httpcomponents:*",
+    "org.slf4j:*",
+    "commons-codec:*",
+    "commons-logging:*",
+)
+RESOLVE = """
+import sys
+from pyspark.sql import SparkSession
+builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+for key, value in zip(("spark.jars.ivy", "spark.jars.packages", "spark.jars.excludes"), sys.argv[1:]):
+    builder = builder.config(key, value)
+builder.getOrCreate().stop()
+"""
+FILE_SYSTEM = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+CHAIN = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+TRIES, PAUSE = "4", "250ms"
+
+
+def hadoop_version() -> str:
+    """The Hadoop that Spark ships; hadoop-aws must be of the same."""
+    import pyspark
+
+    (jar,) = Path(pyspark.__file__).parent.glob("jars/hadoop-client-api-*.jar")
+    return jar.stem.rpartition("-")[2]
+
+
+def coordinates() -> list[str]:
+    """What to ask Maven for, also as `spark-submit --packages`."""
+    parts = [f"software.amazon.awssdk:{name}:{SDK}" for name in PARTS]
+    return [f"org.apache.hadoop:hadoop-aws:{hadoop_version()}", *parts]
+
+
+def cached() -> list[Path]:
+    """The jars, where they have been fetched already; otherwise none."""
+    return sorted(_folder().glob("*.jar"))
+
+
+def resolve() -> list[Path]:
+    """Fetch the jars from Maven Central and keep them. Raises EngineError."""
+    sys.stderr.write("fetching the S3 jars for Spark (once, about 14 MB) …\n")
+    with tempfile.TemporaryDirectory() as ivy:
+        asked = [ivy, ",".join(coordinates()), ",".join(EXCLUDED)]
+        # Under spark-submit it would join the waiting JVM instead of starting its own.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_GATEWAY")}
+        done = subprocess.run(
+            [sys.executable, "-c", RESOLVE, *asked], env=environment, capture_output=True, text=True
+        )
+        jars = sorted(Path(ivy, "jars").glob("*.jar"))
+        if done.returncode == 0 and jars:
+            _keep(jars)
+    if found := cached():
+        return found
+    why = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
+    raise EngineError(
+        f"engine spark: its S3 jars could not be fetched into {_folder()}: {why.strip()} Check the "
+        "connection to Maven Central (or set spark.jars.ivySettings for a mirror), or use the default "
+        "engine, sail, which needs none."
+    )
+
+
+def settings(access: Access, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Hadoop's settings for this access, less those among Spark's own that somebody chose."""
+    found = {
+        # Our locations say s3://, as Amazon's tools do; Hadoop would know s3a:// alone.
+        "fs.s3.impl": FILE_SYSTEM,
+        "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "fs.s3a.aws.credentials.provider": CHAIN,
+        "fs.s3a.endpoint.region": access.region or "us-east-1",
+        "fs.s3a.attempts.maximum": TRIES,
+        "fs.s3a.retry.limit": TRIES,
+        "fs.s3a.retry.interval": PAUSE,
+        "fs.s3a.retry.throttle.limit": "8",
+        "fs.s3a.retry.throttle.interval": PAUSE,
+        "fs.s3a.connection.establish.timeout": f"{CONNECT_SECONDS}s",
+        "fs.s3a.connection.timeout": f"{REQUEST_SECONDS}s",
+        "fs.s3a.connection.request.timeout": f"{REQUEST_SECONDS}s",
+    }
+    if access.endpoint is not None:
+        found["fs.s3a.endpoint"] = access.endpoint
+        found["fs.s3a.path.style.access"] = "true"
+        found["fs.s3a.connection.ssl.enabled"] = str(not access.allows_http).lower()
+    return {key: value for key, value in found.items() if f"spark.hadoop.{key}" not in chosen}
+
+
+def _folder() -> Path:
+    return cache_folder().parent / f"hadoop-aws-{hadoop_version()}-sdk-{SDK}"
+
+
+def _keep(jars: list[Path]) -> None:
+    """Copy the jars, and put their folder into its place in one step: a parallel start never sees half."""
+    part = _folder().with_name(f"{_folder().name}.{os.getpid()}")
+    part.mkdir(parents=True)
+    for jar in jars:
+        shutil.copy(jar, part)
+    try:
+        part.rename(_folder())
+    except OSError:  # another process was faster
+        shutil.rmtree(part)
+
+
+if __name__ == "__main__":  # for spark-submit's --jars
+    sys.stdout.write(",".join(str(jar) for jar in cached() or resolve()) + "\n")
