@@ -198,7 +198,7 @@ class Disturbed:
 
     def wait(self) -> Ended:
         """Wait for its end; whatever is left of its group then is killed."""
-        _, err = self._process.communicate(timeout=250)
+        _, err = self._process.communicate(timeout=1500)  # a cold Spark on a busy machine
         code = self._process.returncode
         while _members(self._process.pid) and code == -signal.SIGKILL:
             time.sleep(0.01)  # a killed JVM is gone a moment later

@@ -23,10 +23,15 @@ READING = (
     ["query", "select * from gold.users", "--batch=1", "--format=json"],
     ["quarantine", "list"],
     ["diff", "1", "2"],
+    ["trace", "users", "7"],
+    ["report", "--out=report.html"],
+    ["doctor"],
+    ["verify"],
     ["restore", "--batch=1", "--dry-run"],
     ["no such command"],
 )
 CODES = {"no such command": 2}
+DEAR = {"doctor": 3}  # it starts a JVM each time
 FEW = ("status", "history", "query")
 
 
@@ -44,7 +49,7 @@ def test_a_reading_command_ends_with_its_code(stage: Stage, words: list[str]) ->
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("words", READING, ids=" ".join)
 def test_a_reading_command_ends_with_its_code_fifty_times(stage: Stage, words: list[str]) -> None:
-    assert codes(stage, words, 50) == {CODES.get(words[0], 0)}
+    assert codes(stage, words, DEAR.get(words[0], 50)) == {CODES.get(words[0], 0)}
 
 
 @pytest.mark.slow
@@ -56,10 +61,11 @@ def test_the_sample_ends_with_its_code_fifty_times(tmp_path: Path) -> None:
 
 def codes(stage: Stage, words: list[str], times: int) -> set[int]:
     options = [] if words[0].startswith("--") else stage.options(stage.undisturbed)
-    return {command(*words, *(o for o in options if not o.startswith("--engine"))) for _ in range(times)}
+    asked = [*words, *(option for option in options if not option.startswith("--engine"))]
+    return {command(*asked, folder=stage.folder) for _ in range(times)}
 
 
-def command(*words: str) -> int:
+def command(*words: str, folder: Path | None = None) -> int:
     """The exit code of the command line in a process of its own."""
     line = [sys.executable, str(ROOT / "lakehouse.py"), *words]
-    return subprocess.run(line, capture_output=True, stdin=subprocess.DEVNULL).returncode
+    return subprocess.run(line, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL).returncode
