@@ -112,6 +112,10 @@ def test_batches_restores_and_rebuilds_in_a_bucket_are_those_on_disk(
     first = [lake.at(batch=1).table("gold.songplays") for lake in lakes]
     assert first[0].arrow().equals(first[1].arrow())
     assert first[0].spark().toArrow().num_rows == 1
+    changes = [[list(table) for table in lake.diff(1, 2).tables.values()] for lake in lakes]
+    assert changes[0] == changes[1]
+    assert any(changes[0])
+    assert lakes[0].trace("users", 8).as_dict() == lakes[1].trace("users", 8).as_dict()
     for lake in lakes:
         lake.restore(1)
     assert_same_tables(engine, *lakes)

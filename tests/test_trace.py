@@ -21,6 +21,7 @@ from runtime.trace.records import records_of
 from runtime.trace.rows import in_sql, key_of
 from tests.deliveries import Deliveries, event, play, song
 
+pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
 NEXT = {"sessionId": 2, "song": "Notes", "length": 201.5}
 NEW_LEVEL = event("2018-11-03 11:00:00", sessionId=3, level="paid")
 

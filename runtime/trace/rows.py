@@ -27,7 +27,7 @@ def rows_where(snapshot: Snapshot, table: Table, values: Mapping[str, object], r
 
 def ask(snapshot: Snapshot, statement: str) -> list[Row]:
     """The rows of a statement over the snapshot's tables."""
-    found: list[Row] = snapshot.connection.sql(statement).to_arrow_table().to_pylist()
+    found: list[Row] = snapshot.sql(statement).to_pylist()
     return found
 
 
