@@ -248,7 +248,7 @@ def test_a_batch_without_plays_leaves_plays_and_instants_alone(
     deliveries.logs("2.json", [event("2018-11-03 10:00:00", sessionId=2, userId="8")])
     lake.run()
     changed = {n for n, v in versions(lake).items() if v != before[n]}
-    assert changed == {"bronze.log_data", "silver.events", "gold.users"}
+    assert changed == {"bronze.log_data", "silver.events", "gold.users", "gold.user_levels"}
 
 
 @pytest.mark.long_on_spark
