@@ -22,6 +22,8 @@ from runtime.settings import under_spark_submit
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# Spark's own choice, INT96, carries no zone: Sail, like any strict reader, refuses to take it for an instant.
+REQUIRED = {**SESSION, "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 JAVA = (17, 21)
 LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
 INSTALL = (
@@ -48,7 +50,7 @@ class Spark:
         """`partitions` holds on one machine, and where it is chosen; else a cluster says how many it has."""
         self._confs = confs
         if under_spark_submit():
-            self.spark = _started(lambda: submitted_session(SESSION, confs))
+            self.spark = _started(lambda: submitted_session(REQUIRED, confs))
         else:
             require_java()
             also = s3a.cached() or (s3a.resolve() if with_s3 else [])
@@ -142,7 +144,7 @@ def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path]) ->
     from pyspark.sql import SparkSession
 
     master = confs.get("spark.master", "local")
-    chosen = {**QUIET, **(_local(partitions) if master.startswith("local") else {}), **SESSION, **confs}
+    chosen = {**QUIET, **(_local(partitions) if master.startswith("local") else {}), **REQUIRED, **confs}
     builder = SparkSession.builder.appName("sparkify-lakehouse")
     for key, value in chosen.items():
         builder = builder.config(key, value)
