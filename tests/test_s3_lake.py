@@ -62,6 +62,7 @@ def test_a_lake_in_a_bucket_is_the_lake_on_disk(
 
 
 @pytest.mark.spark_only
+@pytest.mark.long_on_spark
 def test_spark_and_sail_write_one_lake_in_a_bucket_and_it_is_the_lake_on_disk(
     s3: S3Server, bucket_lake: OpenLake, engine: Engine, deliveries: Deliveries, tmp_path: Path
 ) -> None:

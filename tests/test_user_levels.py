@@ -112,6 +112,7 @@ STORY: Sequence[tuple[str, list[dict[str, Any]], list[str], bool]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.long_on_spark
 def test_an_upgrade_and_its_correction_reach_the_intervals(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_pin_can_be_renamed_and_taken_away(open_lake: OpenLake, deliveries: De
     assert lake.vacuum(history_days=0).batches == [1, 2]
 
 
+@pytest.mark.long_on_spark
 def test_history_days_keeps_what_a_reader_could_ask_for_in_that_time() -> None:
     today = datetime.now(UTC)
     ages = {1: 40, 2: 20, 3: 9, 4: 6, 5: 1}

@@ -72,6 +72,7 @@ def findings(verdict: Verdict) -> dict[tuple[str, str | None], str]:
 # --- lakes that are right
 
 
+@pytest.mark.long_on_spark
 def test_a_right_lake_is_found_right_and_stays_as_it_was(lake: Lakehouse) -> None:
     before = listing(lake)
     verdict = lake.verify()
