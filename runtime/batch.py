@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from runtime import fingerprints
+from runtime import fingerprints, profiling
 from runtime.counts import REBUILT, added
 from runtime.deliveries import bytes_of, chunks, late_sources, redelivered, taken_in
 from runtime.delta import Heads, size
@@ -145,7 +145,8 @@ def derive(bench: Workbench, table: Table) -> Changes:
 def carry_out(shared: Lakeside, bench: Workbench, table: Table, step: Callable[[], Changes]) -> None:
     """One table's step, told to whoever watches."""
     begun = time.monotonic()
-    bench.changes[table.name] = changes = step()
+    with profiling.of(table.name, "plan"):
+        bench.changes[table.name] = changes = step()
     verb = "merge" if changes.updated or changes.deleted else VERBS[type(table.write)]
     verb = "unchanged" if changes.is_empty else verb
     shared.progress.table(table.name, verb, changes, time.monotonic() - begun)

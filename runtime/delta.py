@@ -18,6 +18,8 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from runtime import scratch
 from runtime.errors import Fenced
+from runtime.logs import Log, sizes_added
+from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.failures import told
 from runtime.s3.options import storage_options
@@ -77,6 +79,7 @@ class Store:
         """
         return f"{self.root}/_scratch/{self.claim}"
 
+    @step("clear scratch space")
     def clear_scratch(self) -> None:
         """Empty the scratch space of this owner and of those before it, never of one that came after."""
         scratch.clear(f"{self.root}/_scratch", self.claim, self.access)
@@ -106,6 +109,7 @@ def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
     }
 
 
+@step("measure the table")
 def size(table: DeltaTable) -> Mapping[str, int]:
     """`rows`, `files`, `bytes` and `excess` of the version that is open.
 
@@ -203,6 +207,7 @@ class Heads:
             raise self._foreign(name) from conflict
         self.wrote(name, may_be_nothing=True)
 
+    @step("read the commit")
     def wrote(self, name: str, *, may_be_nothing: bool = False) -> Mapping[str, int]:
         """Row counts of the commit our engine just made. Raises Fenced if anyone else committed."""
         table, expected = self._tables[name], self._expected[name]
@@ -213,6 +218,7 @@ class Heads:
         self._expected[name] = expected + 1
         return commit_metrics(table)
 
+    @step("check versions")
     def check(self) -> None:
         """Every table is at the version we left it. Raises Fenced otherwise."""
         for name, expected in self._expected.items():
@@ -230,6 +236,12 @@ class Heads:
             f"{expected}: someone else wrote to it while the run held the lease. Nothing was published; "
             "find the other writer, then run again: the next run rolls back."
         )
+
+    def added(self, name: str) -> Mapping[str, int]:
+        """`files` and `bytes` that the newest commit added."""
+        body = Log(self.store.uri(name), self.store.access).read(self._expected[name]) or b""
+        sizes = sizes_added(body)
+        return {"files": len(sizes), "bytes": sum(sizes)}
 
     def is_empty(self, name: str, values: Mapping[str, Iterable[object]] | None = None) -> bool:
         """Whether no file holds rows of these partition values (of the whole table without)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from runtime import engine, html
+from runtime import engine, html, profiling
 from runtime.counts import reasons
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
@@ -114,15 +114,28 @@ class Lakehouse:
 
         return trace_row(self.at(batch=batch), table, key)
 
-    def run(self, *, progress: Progress | None = None, **options: bool) -> Report:
+    def run(self, *, progress: Progress | None = None, profile: bool = False, **options: bool) -> Report:
         """Bring the lake up to date with its sources.
 
         `retry_bad` reads files again that could not be read; `fail_fast` stops at the first such file;
-        `full_refresh` rebuilds silver and gold from bronze. Raises LakehouseError.
+        `full_refresh` rebuilds silver and gold from bronze; `profile` measures where the time goes, for
+        the report and for `profiles()`. Raises LakehouseError.
         """
         if not options.get("full_refresh"):
             check_sources(self.settings)
-        return Runner(self.settings, self.tables, progress or Silent()).run(**options)
+        runner = Runner(self.settings, self.tables, progress or Silent())
+        with profiling.taken(profile) as taken:
+            report = runner.run(**options)
+        report.profile = taken
+        return report
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """Where the time went in the runs that were asked for it, oldest first.
+
+        Each has `batch_id` (the last of the run), `seconds`, `cpu` and `parts`: table (None where a step
+        belongs to none), step, times, seconds, cpu, rows, files, bytes.
+        """
+        return self._ledger().profiles()
 
     def export(
         self,

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from runtime.errors import Fenced, LeaseHeld, StorageError, room_needed
 from runtime.ledger import Ledger, now
+from runtime.profiling import step
 from runtime.s3.failures import told
 
 RACES = 20  # how often a forced release is tried against a holder that is busy committing
@@ -44,6 +45,7 @@ class Owner:
                 raise self._lost
             self.ledger.commit(rows, self._lease(released=False))
 
+    @step("claim the lease")
     def start(self) -> Self:
         """Claim the lease and begin to renew it. Raises LeaseHeld when another claim was faster."""
         try:
@@ -55,6 +57,7 @@ class Owner:
         self._beat.start()
         return self
 
+    @step("release the lease")
     def release(self) -> None:
         """End the lease, unless it is lost already."""
         self._stop.set()

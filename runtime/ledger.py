@@ -12,6 +12,7 @@ A Delta table, `_ledger`, written only through delta-rs. One row per fact:
 | pin      | batch_id, body: the label; the batch is spared by every vacuum        |
 | unpin    | batch_id                                                              |
 | vacuum   | body: the batches that became unreadable, as JSON                     |
+| profile  | batch_id: the last of its run; body: where the time went, as JSON     |
 
 The lease is not a row but the metadata of the newest commit, so that every commit of the owner renews
 it, and a commit by anyone else makes the owner's next one fail.
@@ -33,6 +34,7 @@ from deltalake.exceptions import CommitFailedError
 
 from runtime.delta import PROPERTIES, open_table
 from runtime.errors import Fenced, StorageError, is_disk_full
+from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.failures import explained, told
 from runtime.s3.options import storage_options
@@ -226,16 +228,26 @@ class Ledger:
         """The newest commits: `version`, `operation`, and `lease` where an owner made them."""
         return [] if self._table is None else list(self._table.history(newest))
 
+    @step("read the ledger")
     def contents(self) -> Contents:
         """All facts, read in one pass."""
         if self._table is None:
             return EMPTY
+        return _contents(self._facts(self._table, "kind <> 'profile'"))
+
+    def profiles(self) -> list[dict[str, Any]]:
+        """The profiles that runs kept, oldest first: `batch_id` of the run's last batch, then as taken."""
+        kept = [] if self._table is None else self._facts(self._table, "kind = 'profile'")
+        return [
+            {"batch_id": r["batch_id"], **json.loads(r["body"])} for r in sorted(kept, key=lambda r: r["at"])
+        ]
+
+    def _facts(self, table: DeltaTable, which: str) -> list[dict[str, Any]]:
         # Neither pa.table() nor instants: both make Arrow import pandas, which takes 0.2 s.
-        facts = "select * replace (arrow_cast(at, 'Int64') as at) from ledger"
+        facts = f"select * replace (arrow_cast(at, 'Int64') as at) from ledger where {which}"
         with told(self.uri, self.access):
-            query = QueryBuilder().register("ledger", self._table).execute(facts)
-            rows = pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist()
-        return _contents(rows)
+            query = QueryBuilder().register("ledger", table).execute(facts)
+            return list(pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist())
 
     def commit(self, rows: Iterable[Mapping[str, Any]], lease: Mapping[str, Any]) -> None:
         """Append rows under the lease. Raises Fenced when anyone committed since our last commit."""
@@ -334,6 +346,11 @@ def unpin_row(batch_id: int) -> dict[str, Any]:
 def vacuum_row(batches: Sequence[int]) -> dict[str, Any]:
     """What a vacuum makes unreadable, as a ledger row."""
     return {"kind": "vacuum", "body": json.dumps(list(batches))}
+
+
+def profile_row(batch_id: int, profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the time of a run went, as a ledger row."""
+    return {"kind": "profile", "batch_id": batch_id, "body": json.dumps(profile)}
 
 
 def now() -> datetime:

@@ -100,6 +100,12 @@ def added(body: bytes) -> list[str]:
     return [action["add"]["path"] for action in actions if "add" in action]
 
 
+def sizes_added(body: bytes) -> list[int]:
+    """The sizes of those files, in bytes."""
+    actions = (json.loads(line) for line in body.splitlines())
+    return [action["add"]["size"] for action in actions if "add" in action]
+
+
 def digest_of(body: bytes) -> str:
     """Sixteen hexadecimal digits of SHA-256: against accidents and edits, not against an adversary."""
     return hashlib.sha256(body).hexdigest()[:16]

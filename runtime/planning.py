@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime.errors import SourceError
 from runtime.ledger import Contents, Delivery, delivery_row
+from runtime.profiling import step
 from runtime.s3.access import is_s3
 from runtime.settings import Settings
 from runtime.sources.content import ContentReader, Unreadable
@@ -89,6 +90,7 @@ Batch = tuple[Piece, ...]
 Seen = dict[tuple[str, str], Inspected]  # by uri and signature
 
 
+@step("list sources")
 def find_work(
     settings: Settings,
     known: Contents,
@@ -185,6 +187,11 @@ def _remembered(bad: BadFile, known: Contents) -> bool:
     return known.bad.get((bad.source, bad.path), ("",))[0] == bad.signature
 
 
+def _sizes(_: object, files: list[Listed], *__: object) -> dict[str, int]:
+    return {"files": len(files), "bytes": sum(f.size for f in files)}
+
+
+@step("inspect files", _sizes)
 def inspect_files(
     files: list[Listed], settings: Settings
 ) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
@@ -258,6 +265,7 @@ def _judge(
     return NewFile(file, inspected, same.delivery, reason, start, line), touched, None
 
 
+@step("look whether files changed")
 def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> list[Listed]:
     """Those that are no longer what was listed: gone, unreadable, or another content."""
     containers: dict[tuple[str, str], list[Listed]] = {}

@@ -9,8 +9,10 @@ from runtime.delta import Store
 from runtime.lease import Owner
 from runtime.ledger import State, state_row
 from runtime.logs import Log, added, digest_of
+from runtime.profiling import step
 
 
+@step("publish")
 def publish(owner: Owner, store: Store, state: State) -> None:
     """Make a state visible. Raises Fenced when the lease is lost."""
     before = owner.ledger.contents().last

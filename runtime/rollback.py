@@ -12,11 +12,13 @@ from runtime.delta import Heads, Store
 from runtime.errors import Fenced, LakehouseError, is_disk_full
 from runtime.lease import Owner
 from runtime.ledger import Contents, State
+from runtime.profiling import step
 from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.table import Table
 
 
+@step("open the tables")
 def rolled_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress: Progress) -> Heads:
     """Every table at its published content, and scratch space of this owner.
 
@@ -26,6 +28,7 @@ def rolled_back(store: Store, tables: Mapping[str, Table], owner: Owner, progres
     return Heads(replace(store, claim=owner.claim), tables.values())
 
 
+@step("look for what a killed run left")
 def roll_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress: Progress) -> None:
     """Undo what a killed writer left, by new versions: nothing that a later owner could need is deleted.
 

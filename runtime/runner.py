@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime import batch as batches
-from runtime import engine, fingerprints
+from runtime import engine, fingerprints, profiling
 from runtime.batch import Lakeside
 from runtime.delta import Heads, Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
 from runtime.lease import Owner, claim, is_held
-from runtime.ledger import Contents, Ledger, State
+from runtime.ledger import Contents, Ledger, State, profile_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
+from runtime.profiling import Profile
 from runtime.progress import Progress, Silent
 from runtime.publishing import publish
 from runtime.retrying import retry
@@ -29,11 +30,13 @@ from runtime.upkeep import compaction
 
 @dataclass
 class Report:
-    """What a run did: the states it published, and the files it could not read."""
+    """What a run did: the states it published, the files it could not read, and, if it was asked for,
+    where the time went."""
 
     new_files: int = 0
     states: list[State] = field(default_factory=list)
     failed: list[BadFile] = field(default_factory=list)
+    profile: Profile | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `run --format json` prints."""
@@ -43,6 +46,8 @@ class Report:
         }
         if self.failed:
             shown["failed_files"] = [{"path": f.uri, "error": f.error} for f in self.failed]
+        if self.profile:
+            shown["profile"] = self.profile.as_json()
         return shown
 
 
@@ -83,7 +88,9 @@ class Runner:
         if work.is_empty and not self._new_tables(known) and not self.unpublished(known):
             return Report()
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
-            return self._take_in(owner, retry_bad=retry_bad, fail_fast=fail_fast)
+            report = self._take_in(owner, retry_bad=retry_bad, fail_fast=fail_fast)
+            _keep_profile(owner, report.states)
+        return report
 
     def _take_in(self, owner: Owner, *, retry_bad: bool, fail_fast: bool) -> Report:
         known = self.ledger.contents()
@@ -169,6 +176,7 @@ class Runner:
                 known = self.ledger.contents()
                 state = batches.rebuild(shared, known, self.settings.batch_bytes)
                 self._commit(owner, shared, state)
+            _keep_profile(owner, [state])
         return Report(states=[state])
 
     def retry_quarantine(self) -> State | None:
@@ -231,6 +239,12 @@ class Runner:
                 f"than the lake has (batch {known.last.batch_id if known.last else 0}). Rebuild silver "
                 "and gold from bronze with: python lakehouse.py run --full-refresh"
             )
+
+
+def _keep_profile(owner: Owner, states: Sequence[State]) -> None:
+    """Remember the profile that is being taken, if one is, with the run's last batch."""
+    if states and (profile := profiling.current()) is not None:
+        owner.commit([profile_row(states[-1].batch_id, profile.as_json())])
 
 
 def changed_shapes(tables: Mapping[str, Table], known: Contents) -> list[str]:

@@ -40,5 +40,16 @@ def _clear_bucket(spaces: str, claim: int, access: Access) -> None:
                 obstore.delete(bucket, [item["path"] for item in page])
 
 
+def size(space: str, access: Access) -> dict[str, int]:
+    """`files` and `bytes` of the rows kept at `space`."""
+    if is_s3(space):
+        pages = bucket_of(space, access).list(split(space)[1] + "/")
+        found = [(item["path"], item["size"]) for page in pages for item in page]
+    else:
+        found = [(str(file), file.stat().st_size) for file in Path(space).rglob("*.parquet")]
+    sizes = [bytes_ for path, bytes_ in found if path.endswith(".parquet")]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
 def _is_ours(name: str, claim: int) -> bool:
     return not name.isdecimal() or int(name) <= claim

@@ -9,6 +9,7 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_rows
+from runtime.cli.profiles import COUNTED, PART, shown
 from runtime.cli.texts import change_text, when
 
 COMMIT = ("version", "at", "operation", "batch_id")
@@ -22,16 +23,21 @@ VERSIONS = (
     "A table's version is what other Delta readers take as versionAsOf. Records that a changed file no "
     "longer holds stay in the lake: deletion is never inferred."
 )
+COLUMNS = ("batch_id", *PART)
 MORE = "--verbose lists every table's versions."
 
 
 @command
 @click.argument("table", required=False)
-def history(asked: Invocation, table: str | None) -> None:
+@click.option("--profile", is_flag=True, help="Where the time of runs went that kept it: run --profile.")
+def history(asked: Invocation, table: str | None, profile: bool) -> None:
     """Batches and states with every table's version; or one TABLE's commits with their batch.
 
     --verbose lists every table's version at every batch, as --format csv does.
     """
+    if profile:
+        _show_profiles(asked, table)
+        return
     found = asked.open().history(table)
     if asked.format == "json":
         emit_json(found)
@@ -42,6 +48,21 @@ def history(asked: Invocation, table: str | None) -> None:
     else:
         _describe(asked, found)
     asked.say(VERSIONS if table is not None or asked.verbose else f"{VERSIONS} {MORE}")
+
+
+def _show_profiles(asked: Invocation, table: str | None) -> None:
+    """The profiles kept, of one table's parts where one is named."""
+    kept = asked.open().profiles()
+    for run in kept:
+        run["parts"] = [part for part in run["parts"] if table in (None, part["table"])]
+    if asked.format == "json":
+        emit_json(kept)
+        return
+    parts = [(run["batch_id"], part) for run in kept for part in run["parts"]]
+    if asked.format == "csv":
+        emit_rows(COLUMNS, [(batch, *(part[name] for name in PART)) for batch, part in parts], "csv")
+    else:
+        emit_rows(COLUMNS, [(batch, *shown(part)) for batch, part in parts], "table", right=COUNTED)
 
 
 def _describe(asked: Invocation, states: list[dict[str, Any]]) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.cli.display import display
-from runtime.cli.invocation import Invocation, command, warn
+from runtime.cli.invocation import Invocation, command, tell, warn
 from runtime.cli.output import csv_lines, emit, emit_json, emit_lines
+from runtime.cli.profiles import lines_of
 from runtime.cli.texts import when
 from runtime.errors import ConfigError, LeaseHeld, SourceError, UsageError
 
@@ -28,6 +29,7 @@ LOOK_AT_QUARANTINE = "quarantine list"
 @click.option("--fail-fast", is_flag=True, help="Take nothing in if a file cannot be read.")
 @click.option("--retry-bad", is_flag=True, help="Read unreadable files again, changed or not.")
 @click.option("--fail-on-quarantine", is_flag=True, help="Exit 1 if a record is quarantined.")
+@click.option("--profile", is_flag=True, help="Tell where the time went, by table and step, and keep it.")
 @click.option(
     "--watch",
     type=click.FloatRange(min=0, min_open=True),
@@ -55,11 +57,14 @@ def _reports(
     asked: Invocation, lake: Lakehouse, watch: float | None, options: dict[str, bool]
 ) -> Iterator[tuple[bool, Report]]:
     """A report per run, and whether it is the first. While watching, what may pass is waited out."""
+    from runtime import profiling
+
     first = True
     while True:
         begun = time.monotonic()
         try:
-            with display(asked, lake.tables) as progress:
+            wanted = options.get("profile", False)
+            with profiling.taken(wanted, since_start=first), display(asked, lake.tables) as progress:
                 report = lake.run(progress=progress, **options)
             yield first, report
         except (LeaseHeld, SourceError, ConfigError) as error:
@@ -80,6 +85,8 @@ def _show(asked: Invocation, lake: Lakehouse, report: Report, *, first: bool) ->
         emit_lines(csv_lines(columns, _rows(report.as_json()), header=first))
     elif first and not report.states and not report.failed:
         emit(_nothing_new(lake) + "\n")
+    if report.profile and asked.format != "json":
+        tell("\n".join(lines_of(report.profile.as_json())))
     for file in report.failed:
         warn(f"could not read {file.uri}: {file.error}")
     if report.states:

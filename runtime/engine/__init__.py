@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError
+from runtime.profiling import step
 from runtime.s3.access import Access, is_s3
 from runtime.settings_model import Settings
 
@@ -57,6 +58,7 @@ class Engine(Protocol):
 _running: Engine | None = None
 
 
+@step("start the engine")
 def started(settings: Settings) -> Engine:
     """The engine these settings choose, able to reach their lake. Raises EngineError."""
     access = Access.chosen(settings.s3) if is_s3(settings.lake) else None

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtime import scratch
 from runtime.delta import Heads, Store
 from runtime.engine import Engine
 from runtime.engine.paths import plain
+from runtime.profiling import step
 from runtime.table import Table
 
 if TYPE_CHECKING:
@@ -57,6 +59,17 @@ class Pinned(NamedTuple):
     upto_batch: int | None = None
 
 
+def _rows_committed(
+    counts: Mapping[str, int], bench: Workbench, table: Table, *_: object
+) -> Mapping[str, int]:
+    rows = sum(counts.values())
+    return {"rows": rows, **(bench.heads.added(table.name) if rows else {})}
+
+
+def _files_kept(_: object, bench: Workbench, *__: object) -> Mapping[str, int]:
+    return scratch.size(bench.kept, bench.store.access)
+
+
 @dataclass
 class Workbench:
     """One batch at work. All writes to the lake's tables go through `append` and `merge`.
@@ -88,11 +101,18 @@ class Workbench:
             rows = rows.where(f"_batch_id <= {place.upto_batch}")
         return rows.where(in_bounds(bounds)) if bounds else rows
 
+    @step("stage", _files_kept)
     def keep(self, rows: DataFrame) -> DataFrame:
         """The rows, computed once and kept for this batch."""
         self._kept += 1
-        return self.engine.keep(rows, f"{self.store.scratch}/{self.batch_id}-{self._kept}")
+        return self.engine.keep(rows, self.kept)
 
+    @property
+    def kept(self) -> str:
+        """Where the rows kept last are."""
+        return f"{self.store.scratch}/{self.batch_id}-{self._kept}"
+
+    @step("append", _rows_committed)
     def append(self, table: Table, rows: DataFrame) -> Mapping[str, int]:
         """Append rows, which may turn out to be none. Gives the counts of the commit."""
         declared = rows.selectExpr(*(f"cast({c.name} as {c.type}) as {c.name}" for c in table.columns))
@@ -109,6 +129,7 @@ class Workbench:
             return rows.coalesce(1)
         return rows.repartition(self.engine.partitions)
 
+    @step("merge", _rows_committed)
     def merge(
         self, table: Table, key: Sequence[str], changes: DataFrame, bounds: Bounds, newer: str = ""
     ) -> Mapping[str, int]:
@@ -130,6 +151,7 @@ class Workbench:
         return self.heads.wrote(table.name)
 
 
+@step("ask")
 def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
     """A small result as dictionaries; through Arrow, so that instants keep their zone."""
     return list(frame.toArrow().to_pylist())

@@ -16,6 +16,7 @@ from runtime.delta import MIDDLING, Heads, size
 from runtime.errors import UsageError
 from runtime.lease import Owner
 from runtime.ledger import State, now
+from runtime.profiling import step
 from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.settings import Settings
@@ -48,6 +49,7 @@ def optimize(place: Place, names: Sequence[str], target_bytes: int | None = None
     return Compaction({name: (before[name], after[name]) for name in wanted}, state)
 
 
+@step("merge small files")
 def after_run(owner: Owner, heads: Heads, last: State, settings: Settings, progress: Progress) -> None:
     """Merge small files where a run left too many, as the state of `last` says. Usually looks no further."""
     if not settings.compact_after:
