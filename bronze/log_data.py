@@ -9,6 +9,12 @@ from runtime.table import Deliver, Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# In the order in which a JSONPaths file lists them (`log_json_paths`).
+FIELDS = (
+    "artist", "auth", "firstName", "gender", "itemInSession", "lastName", "length", "level", "location",
+    "method", "page", "registration", "sessionId", "song", "status", "ts", "userAgent", "userId",
+)  # fmt: skip
+
 
 def build(delivered: DataFrame) -> DataFrame:
     """The records as they came."""
@@ -20,7 +26,7 @@ TABLE = Table(
     grain="one row per delivered log record",
     inputs=(),
     build=build,
-    write=Deliver(source="log_data"),
+    write=Deliver(source="log_data", fields=FIELDS),
     schema="""
         raw string not null comment 'the record, as delivered',
         _source_file string not null comment 'the file it came in; archive.zip!member in a zip',

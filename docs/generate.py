@@ -16,6 +16,7 @@ import click
 import bronze
 import gold
 import silver
+from bronze import log_data
 from runtime.cli.invocation import shared_options
 from runtime.cli.program import SECTIONS, program
 from runtime.export.ddl import Star
@@ -179,7 +180,7 @@ def rules() -> str:
         f"**{source}**\n\n{markdown_table(('reason', 'must be true'), rules_of(table, fields))}"
         for source, table, fields in (
             ("song_data", songs.TABLE, songs.FIELDS),
-            ("log_data", events.TABLE, events.FIELDS),
+            ("log_data", events.TABLE, log_data.FIELDS),
         )
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,6 +20,7 @@ from runtime.engine import Engine
 from runtime.ledger import Contents, State, now
 from runtime.planning import SOURCES, Batch
 from runtime.progress import Progress
+from runtime.sources.renaming import Renames
 from runtime.steps import bronze, gold, periods, quarantine, silver
 from runtime.steps.workbench import NOTHING, Changes, Pinned, Workbench
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, in_order
@@ -35,6 +36,7 @@ class Lakeside:
     heads: Heads
     engine: Engine
     progress: Progress
+    renames: Mapping[str, Renames] = field(default_factory=dict)  # by source
 
 
 def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
@@ -50,6 +52,7 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
         shared.heads,
         batch_id,
         content_bytes,
+        renames=shared.renames,
         late=late,
         # A late delivery and a new table read records of all files again, not only of this batch's.
         redelivered=redelivered(known, arrived, only=None if late or new else arrived),

@@ -110,7 +110,7 @@ def find_work(
         for source in SOURCES
         if (root := getattr(settings, source)) is not None
     ]
-    files = [file for listing in listings for file in listing.files]
+    files = [f for listing in listings for f in listing.files if f.uri != settings.log_json_paths]
     bad = [file for listing in listings for file in listing.bad]
     there = {(f.source, f.path) for f in files} | {(b.source, b.path) for b in bad}
     by_path = _by_path(known)

@@ -24,8 +24,11 @@ from runtime.s3.access import Access
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
 from runtime.sources.places import Places
-from runtime.table import Table
+from runtime.sources.renaming import Renames, read_renames
+from runtime.table import Deliver, Table
 from runtime.upkeep import compaction
+
+NONE: Mapping[str, Renames] = {}
 
 
 @dataclass
@@ -105,7 +108,7 @@ class Runner:
         if not work.is_empty:
             owner.commit(work.rows())
         if work.files or self._new_tables(known):
-            with self._at_work(owner) as shared:
+            with self._at_work(owner, self._renames()) as shared:
                 self._batches(owner, shared, work, report)
         else:
             roll_back(self.store, self.tables, owner, self.progress)
@@ -201,11 +204,11 @@ class Runner:
         return state
 
     @contextmanager
-    def _at_work(self, owner: Owner) -> Iterator[Lakeside]:
+    def _at_work(self, owner: Owner, renames: Mapping[str, Renames] = NONE) -> Iterator[Lakeside]:
         """The engine and the tables as last published. Scratch is empty before and after."""
         heads = self._rolled_back(owner)
         running = engine.started(self.settings)
-        shared = Lakeside(self.tables, heads, running, self.progress)
+        shared = Lakeside(self.tables, heads, running, self.progress, renames)
         try:
             yield shared
         except LakehouseError:
@@ -216,6 +219,15 @@ class Runner:
             raise
         finally:
             heads.store.clear_scratch()
+
+    def _renames(self) -> dict[str, Renames]:
+        """What `log_json_paths` says, by source: only records about to be delivered need it."""
+        place = self.settings.log_json_paths
+        if place is None:
+            return {}
+        writes = [table.write for table in self.tables.values()]
+        fields = {write.source: write.fields for write in writes if isinstance(write, Deliver)}
+        return {"log_data": read_renames(place, fields["log_data"], self._places)}
 
     def unpublished(self, known: Contents) -> list[str]:
         """Tables that a run cut off has written to; none while someone is at work."""

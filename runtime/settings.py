@@ -30,7 +30,7 @@ __all__ = ["CONF", "S3", "Settings", "check_sources", "load_settings", "under_sp
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 SOURCES = ("song_data", "log_data")
-LOCATIONS = ("lake", *SOURCES)
+LOCATIONS = ("lake", *SOURCES, "log_json_paths")
 
 
 def load_settings(

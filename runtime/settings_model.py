@@ -63,6 +63,7 @@ class Settings(BaseModel):
     lake: Text
     song_data: Text | None = None
     log_data: Text | None = None
+    log_json_paths: Text | None = None
     engine: Literal["sail", "spark"] = "sail"
     batch_bytes: Bytes = 256 * 1024**2
     max_record_bytes: Bytes = 256 * 1024**2

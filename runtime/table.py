@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deliver:
-    """Append what a source delivers, as it is. The layer that only ever grows: bronze."""
+    """Append what a source delivers, as it is. The layer that only ever grows: bronze.
+
+    `fields` are the record's, where they may be delivered under other names.
+    """
 
     source: str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

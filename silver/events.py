@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bronze import log_data
+from bronze.log_data import FIELDS
 from runtime.table import Records, Table, Upsert
 from silver.cleaning import PROVENANCE, absent, instant, integer, number, parse, text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-FIELDS = (
-    "artist", "auth", "firstName", "gender", "itemInSession", "lastName", "length", "level", "location",
-    "method", "page", "registration", "sessionId", "song", "status", "ts", "userAgent", "userId",
-)  # fmt: skip
 
 UNQUOTED_AGENT = """trim(both '"' from trim(record.userAgent))"""
 

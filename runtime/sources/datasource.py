@@ -16,6 +16,7 @@ from runtime.s3.access import Access
 from runtime.sources.content import ContentReader
 from runtime.sources.places import Places
 from runtime.sources.reading import read_slices
+from runtime.sources.renaming import Renames
 from runtime.sources.slicing import from_json
 
 # Workers of a cluster have no copy of these modules, so their code travels with the plan.
@@ -24,7 +25,8 @@ for module in (runtime.sources, runtime.s3, runtime.errors):
 
 
 class SourceRecords(DataSource):
-    """Format `sparkify_records`: option `partitions` is what `slicing.to_json` wrote, `s3` an Access as JSON.
+    """Format `sparkify_records`: option `partitions` is what `slicing.to_json` wrote, `s3` an Access
+    and `renames` Renames, as JSON.
 
     No option holds a credential: a worker asks the standard chain where it runs.
     """
@@ -37,18 +39,22 @@ class SourceRecords(DataSource):
         return "raw string, _source_file string, _source_line bigint, _delivery bigint"
 
     def reader(self, schema: object) -> DataSourceReader:
-        return SliceReader(self.options["partitions"], Access(*json.loads(self.options.get("s3", "[]"))))
+        return SliceReader(
+            self.options["partitions"],
+            Access(*json.loads(self.options.get("s3", "[]"))),
+            json.loads(self.options.get("renames", "{}")),
+        )
 
 
 class SliceReader(DataSourceReader):
     """One partition for each list of slices."""
 
-    def __init__(self, partitions: str, access: Access) -> None:
-        self._partitions, self._access = partitions, access
+    def __init__(self, partitions: str, access: Access, renames: Renames) -> None:
+        self._partitions, self._access, self._renames = partitions, access, renames
 
     def partitions(self) -> list[InputPartition]:
         return [InputPartition(slices) for slices in from_json(self._partitions)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         with ContentReader(Places(self._access)) as content:
-            yield from read_slices(partition.value, content)
+            yield from read_slices(partition.value, content, self._renames)

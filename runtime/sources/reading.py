@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from runtime.sources.content import ContentReader, Unreadable, as_utf8
 from runtime.sources.forms import LINES, VALUES
 from runtime.sources.records import line_blocks, whole_text
+from runtime.sources.renaming import Renames, renamed
 from runtime.sources.scanning import values
 from runtime.sources.slicing import Slice
 
@@ -27,6 +28,7 @@ SCHEMA = pa.schema(
 
 _NEWLINE = 10
 BATCH_BYTES = 4 << 20
+NO_RENAMES: Renames = {}
 
 _Lines = tuple[pa.Array, NDArray[np.int64]]
 _BLANKS = np.isin(np.arange(256), list(b" \t\r\n\v\f"))
@@ -40,7 +42,9 @@ class _Part(NamedTuple):
     lines: NDArray[np.int64]
 
 
-def read_slices(pieces: Iterable[Slice], content: ContentReader | None = None) -> Iterator[pa.RecordBatch]:
+def read_slices(
+    pieces: Iterable[Slice], content: ContentReader | None = None, renames: Renames = NO_RENAMES
+) -> Iterator[pa.RecordBatch]:
     """The records of all slices in order, as batches of `SCHEMA` of some 4 to 8 MiB.
 
     A batch may span slices; a longer record makes a larger batch. Bytes that are not text are
@@ -49,7 +53,7 @@ def read_slices(pieces: Iterable[Slice], content: ContentReader | None = None) -
     """
     waiting, size = list[_Part](), 0
     with nullcontext(content) if content else ContentReader() as opened:
-        for part in (part for piece in pieces for part in _parts(piece, opened)):
+        for part in (part for piece in pieces for part in _parts(piece, opened, renames)):
             waiting.append(part)
             size += part.raw.nbytes
             if size >= BATCH_BYTES:
@@ -72,16 +76,20 @@ def _batch(parts: list[_Part]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
-def _parts(piece: Slice, content: ContentReader) -> Iterator[_Part]:
+def _parts(piece: Slice, content: ContentReader, renames: Renames) -> Iterator[_Part]:
     stored = content.exactly(piece.uri, piece.start, piece.size)
     text = as_utf8(stored, piece.encoding, at_start=piece.start == 0)
     records = _lines(text, piece.first_line) if piece.form == LINES else _found(piece.form, text)
     try:
         for raw, lines in records:
             if len(raw):
-                yield _Part(piece, raw, lines)
+                yield _Part(piece, _as_ours(raw, renames), lines)
     except Unreadable as error:
         raise Unreadable(f"{piece.uri} was inspected and can no longer be read: {error}") from error
+
+
+def _as_ours(raw: pa.Array, renames: Renames) -> pa.Array:
+    return pa.array([renamed(r, renames) for r in raw.to_pylist()], pa.string()) if renames else raw
 
 
 def _found(form: str, text: Iterable[bytes]) -> Iterator[_Lines]:

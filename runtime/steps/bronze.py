@@ -21,6 +21,7 @@ def deliver(bench: Workbench, table: Table, slices: Sequence[Slice], ingested_at
     delivered = (
         bench.engine.spark.read.format(SourceRecords.name())
         .option("partitions", to_json(pack(slices, bench.engine.partitions)))
+        .option("renames", json.dumps(bench.renames.get(table.name.partition(".")[2], {})))
         .option("s3", json.dumps(bench.store.access))
         .load()
     )

@@ -11,6 +11,7 @@ from runtime.delta import Heads, Store
 from runtime.engine import Engine
 from runtime.engine.paths import plain
 from runtime.profiling import step
+from runtime.sources.renaming import Renames
 from runtime.table import Table
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Workbench:
     heads: Heads
     batch_id: int
     content_bytes: int = 0
+    renames: Mapping[str, Renames] = field(default_factory=dict)  # by source
     late: frozenset[str] = frozenset()  # sources of which this batch holds a delivery out of order
     redelivered: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
     elsewhere: Mapping[str, Pinned] = field(default_factory=dict)
