@@ -1,7 +1,8 @@
 """`make demo`: the first two minutes, as commands a person would type and what they answer.
 
 Everything it makes is under `data/`: sample data in `data/sample`, the lake in `data/lakehouse`, a second
-lake beside it. A rerun starts afresh, and deletes a lake only when it holds the sample and nothing else.
+lake beside it, and a page about the lake in `data/report.html`. A rerun starts afresh, and deletes a lake
+only when it holds the sample and nothing else.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     Lake = Lakehouse | Snapshot
 
 DATA = Path("data")
-SAMPLE, LAKE, MARK = DATA / "sample", DATA / "lakehouse", DATA / ".demo"
+SAMPLE, LAKE, MARK, REPORT = DATA / "sample", DATA / "lakehouse", DATA / ".demo", DATA / "report.html"
 SECOND = {engine: LAKE.with_name(f"{LAKE.name}-{engine}") for engine in ("sail", "spark")}
 LEVELS = "select level, count(*) n from gold.users group by level order by level"
 FOREIGN = """
@@ -68,11 +69,15 @@ def demonstrate(engine: str) -> None:
     begun = time.monotonic()
     start_afresh([LAKE, *SECOND.values()])
     first_day_to_last([] if engine == "sail" else ["--engine", engine])
+    say("\n5. All of it on one page, for a browser.")
+    lakehouse("report", "--out", str(REPORT))
     if other == "sail" or java_version() in JAVA:
         on_both_engines(other, SECOND[other])
     else:
-        say(f"\n5. The same data on Spark: left out, there is no Java that runs it: {INSTALL}.")
-    say(f"\nThat took {time.monotonic() - begun:.0f} s. The tables are in {LAKE}. Next:")
+        say(f"\n6. The same data on Spark: left out, there is no Java that runs it: {INSTALL}.")
+    say(
+        f"\nThat took {time.monotonic() - begun:.0f} s. The tables are in {LAKE}, the page is {REPORT}. Next:"
+    )
     for command, what in (
         ("python lakehouse.py status", "what the lake holds"),
         ('python lakehouse.py query "from gold.songplays limit 5"', "ask it anything"),
@@ -102,7 +107,7 @@ def on_both_engines(other: str, second: Path) -> None:
     """The same data on the other engine, in one batch. Raises CheckFailed when a gold table differs."""
     from lakehouse import Lakehouse
 
-    say(f"\n5. The same data on {other.capitalize()}, in one batch, into a lake of its own.")
+    say(f"\n6. The same data on {other.capitalize()}, in one batch, into a lake of its own.")
     lakehouse("run", "--engine", other, "--lake", str(second))
     ours, theirs = Lakehouse.open(lake=str(LAKE)), Lakehouse.open(lake=str(second))
     gold = [name for name in ours.tables if name.startswith("gold.")]

@@ -47,14 +47,14 @@ def test_every_query_answers_as_of_its_batch(shared: tuple[Path, str]) -> None:
 
 
 def test_without_java_one_line_says_what_to_install(shared: tuple[Path, str]) -> None:
-    (line,) = [line for line in shared[1].splitlines() if line.startswith("5.")]
+    (line,) = [line for line in shared[1].splitlines() if line.startswith("6.")]
     assert "install Java 17 or 21" in line
     assert "lakehouse-spark" not in shared[1]
 
 
 def test_the_readme_shows_lines_the_demo_prints(shared: tuple[Path, str]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"```console\n\$ make demo\n(.*?)\n5\. ", readme, re.DOTALL)
+    shown = re.search(r"```console\n\$ make demo\n(.*?)\n6\. ", readme, re.DOTALL)
     assert shown is not None
     printed = lines_without_times(shared[1])
     assert [line for line in lines_without_times(shown[1]) if line not in (*printed, "…")] == []

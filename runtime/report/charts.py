@@ -12,14 +12,17 @@ from runtime.report.questions import Question
 from runtime.values import visible
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # the last stands out in a stack
-WIDTH, HEIGHT, ROW = 560, 220, 24
+# A phone shows a chart scaled to its 360 px: wider ones would have letters too small to read there.
+WIDTH, NARROW, HEIGHT, ROW = 460, 340, 220, 24
+# A browser may write wider letters than those measured here: names get more room than they seem to need.
+NAMES = {"minExtent": 190, "labelLimit": 160}
 # The page sets fonts and colours by class; a chart that brings its own could not follow dark mode.
 CONFIG = {
     "background": None,
     "view": {"stroke": None},
     "font": "system-ui, sans-serif",
-    "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 220, "gridOpacity": 0.3},
-    "legend": {"labelFontSize": 12, "titleFontSize": 12, "orient": "top", "symbolStrokeWidth": 3},
+    "axis": {"labelFontSize": 13, "titleFontSize": 13, "labelLimit": 220, "gridOpacity": 0.3},
+    "legend": {"labelFontSize": 13, "titleFontSize": 13, "columns": 2, "orient": "top"},
 }
 
 
@@ -27,13 +30,14 @@ def drawn(question: Question, rows: Iterable[Mapping[str, Any]]) -> str:
     """The answer to a question as an SVG element."""
     x, y = _axis(question.x, question.x_title), _axis(question.y, question.y_title)
     if question.kind == "line":
-        x |= {"type": "temporal", "axis": {"format": "%-d %b", "labelOverlap": True}}
+        x |= {"type": "temporal", "axis": {"format": "%-d %b", "labelOverlap": True, "labelSeparation": 16}}
         y |= {"type": "quantitative"}
     elif question.kind == "ranked":
-        x |= {"type": "quantitative"}
-        y |= {"type": "nominal", "sort": None}
+        x |= {"type": "quantitative", "axis": {"tickCount": 5}}
+        y |= {"type": "nominal", "sort": None, "title": None, "axis": NAMES}
     else:
-        x |= {"type": "ordinal", "sort": list(question.order) or None, "axis": {"labelAngle": 0}}
+        axis = {"labelAngle": 0, "labelExpr": question.labels}
+        x |= {"type": "ordinal", "sort": list(question.order) or None, "axis": axis}
         y |= {"type": "quantitative"}
     encoding: dict[str, Any] = {"x": x, "y": y}
     if question.colour:
@@ -51,7 +55,7 @@ def bars_over_batches(title: str, rows: Iterable[Mapping[str, Any]], colour: str
     if colour:
         encoding["color"] = _axis(colour, colour) | _scale() | {"sort": None}
         encoding["order"] = {"field": "rank"}
-    return _svg(_mark("bar"), encoding, rows, ranked=False, height=160)
+    return _svg(_mark("bar"), encoding, rows, ranked=False, width=NARROW)
 
 
 def _mark(kind: str) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def _svg(
     rows: Iterable[Mapping[str, Any]],
     *,
     ranked: bool,
-    height: int = HEIGHT,
+    width: int = WIDTH,
 ) -> str:
     try:
         import vl_convert
@@ -85,8 +89,9 @@ def _svg(
         ) from None
     spec = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": WIDTH,
-        "height": {"step": ROW} if ranked else height,
+        "width": width,
+        "height": {"step": ROW} if ranked else HEIGHT,
+        "padding": {"left": 5, "top": 5, "bottom": 5, "right": 20},
         "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": [{name: _plain(value) for name, value in row.items()} for row in rows]},
         "mark": mark,
