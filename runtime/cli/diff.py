@@ -9,6 +9,7 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_lines, emit_rows
+from runtime.cli.parameters import batch_argument, table_option
 from runtime.cli.texts import count
 from runtime.keys import key_text
 from runtime.values import as_json, as_text, to_json
@@ -22,9 +23,9 @@ LINE = ("table", "change", "key", "column", "before", "after")
 
 
 @command
-@click.argument("before", metavar="A", type=int)
-@click.argument("after", metavar="B", type=int)
-@click.option("--table", "tables", multiple=True, metavar="TABLE", help="Only this table; may be repeated.")
+@batch_argument("before", "A")
+@batch_argument("after", "B")
+@table_option("tables", "TABLE")
 @click.option("--key", metavar="KEY", help="Only the row of this key, as in trace.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows of each table.")
 @click.option("--exit-code", is_flag=True, help="End with exit code 1 when they differ.")

@@ -24,6 +24,7 @@ from runtime.errors import LakehouseError
 from runtime.settings_secrets import without_passwords
 from runtime.suggest import nearest
 
+COMPLETION = "_LAKEHOUSE_COMPLETE"  # what a shell asks by
 INTERNAL, USAGE, INTERRUPTED, TERMINATED = 3, 2, 130, 143
 # Refusals of the machine that a user can mend: rights, a read-only disk, a full one.
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -35,6 +36,10 @@ class Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, sys.argv by default. Gives its exit code; raises nothing."""
+    if arguments is None and (asked := os.environ.get(COMPLETION)):
+        from runtime.cli.completion import complete
+
+        return complete(asked)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _terminable():

@@ -6,6 +6,7 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_rows
+from runtime.cli.parameters import batch_option
 from runtime.export.target import check_address
 
 COUNTS = ("inserted", "updated", "deleted", "rows")
@@ -15,7 +16,7 @@ HOW = {"full": "all rows", "changes": "what changed since batch {}", "nothing": 
 @command
 @click.option("--to", required=True, metavar="URI", help="postgresql://user@host/database, no password.")
 @click.option("--schema", default="sparkify", metavar="S", help="Schema there.  [default: sparkify]")
-@click.option("--batch", type=int, metavar="N", help="The tables as batch N published them.")
+@batch_option("The tables as batch N published them.")
 def export(asked: Invocation, to: str, schema: str, batch: int | None) -> None:
     """The star schema into PostgreSQL: whole the first time, then what changed.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from runtime.cli import completing
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_rows
 from runtime.cli.profiles import COUNTED, PART, shown
@@ -28,7 +29,7 @@ MORE = "--verbose lists every table's versions."
 
 
 @command
-@click.argument("table", required=False)
+@click.argument("table", required=False, shell_complete=completing.tables)
 @click.option("--profile", is_flag=True, help="Where the time of runs went that kept it: run --profile.")
 def history(asked: Invocation, table: str | None, profile: bool) -> None:
     """Batches and states with every table's version; or one TABLE's commits with their batch.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli import completing
 from runtime.errors import UsageError
 from runtime.values import visible
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Body = Callable[..., int | None]
 LAKE_FLAGS = ("lake", "song_data", "log_data", "engine")
+TARGET = "Settings of conf/NAME.yaml; local by default."
+ENGINE = "Who executes the transformations."
+SET = "Any setting; may be repeated."
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def _note(context: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
-    if asked:
+    if asked and not context.resilient_parsing:
         from runtime.batch import code_version
 
         click.echo(f"sparkify-lakehouse {code_version()}")
@@ -114,13 +118,15 @@ def shared_options() -> list[click.Option]:
     on = {"is_flag": True, "default": None}
     formats = click.Choice(["table", "json", "csv"])
     version = {"is_flag": True, "is_eager": True, "callback": _show_version}
+    folder, file = completing.place("dir"), completing.place("file")
+    engines = completing.one_of("sail", "spark")
     return [
-        _shared("--target", metavar="NAME", help="Settings of conf/NAME.yaml; local by default."),
-        _shared("--lake", metavar="DIR|URI", help="Where the lake is."),
-        _shared("--song-data", metavar="PATH|URI", help="Where songs are delivered."),
-        _shared("--log-data", metavar="PATH|URI", help="Where logs are delivered."),
-        _shared("--engine", metavar="sail|spark", help="Who executes the transformations."),
-        _shared("--set", metavar="key=value", multiple=True, help="Any setting; may be repeated."),
+        _shared("--target", metavar="NAME", help=TARGET, shell_complete=completing.targets),
+        _shared("--lake", metavar="DIR|URI", help="Where the lake is.", shell_complete=folder),
+        _shared("--song-data", metavar="PATH|URI", help="Where songs are delivered.", shell_complete=file),
+        _shared("--log-data", metavar="PATH|URI", help="Where logs are delivered.", shell_complete=file),
+        _shared("--engine", metavar="sail|spark", help=ENGINE, shell_complete=engines),
+        _shared("--set", metavar="key=value", multiple=True, help=SET, shell_complete=completing.settings),
         _shared("--format", type=formats, help="How data is printed; table by default."),
         _shared("-q", "--quiet", help="No progress, no notes.", **on),
         _shared("-v", "--verbose", help="More detail, and where each setting comes from.", **on),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.cli import completing
 from runtime.cli.display import display
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_rows
@@ -20,7 +21,7 @@ SHOWN = ("table", "files", "now", "bytes", "now")
 
 
 @command
-@click.argument("names", nargs=-1, metavar="[LAYER|TABLE]...")
+@click.argument("names", nargs=-1, metavar="[LAYER|TABLE]...", shell_complete=completing.layers_and_tables)
 @click.option("--target-file-size", metavar="SIZE", help="Merge files up to SIZE, such as 128MiB.")
 def optimize(asked: Invocation, names: tuple[str, ...], target_file_size: str | None) -> None:
     """Merge the small files of tables into larger ones.

@@ -6,10 +6,11 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json
+from runtime.cli.parameters import batch_argument
 
 
 @command
-@click.argument("batch", type=int)
+@batch_argument("batch")
 @click.option("--label", required=True, metavar="TEXT", help="Why it is kept, such as 'Q3 report'.")
 def pin(asked: Invocation, batch: int, label: str) -> None:
     """Keep a batch readable through every vacuum."""
@@ -18,7 +19,7 @@ def pin(asked: Invocation, batch: int, label: str) -> None:
 
 
 @command
-@click.argument("batch", type=int)
+@batch_argument("batch")
 def unpin(asked: Invocation, batch: int) -> None:
     """Let vacuum have a pinned batch again; unpinning alone removes nothing."""
     asked.open().unpin(batch)

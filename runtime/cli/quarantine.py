@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from runtime.cli import completing
 from runtime.cli.display import display
 from runtime.cli.invocation import Family, Invocation, command
 from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
+from runtime.cli.parameters import batch_option
 from runtime.cli.texts import count
 from runtime.values import visible
 
@@ -37,8 +39,8 @@ def list_(asked: Invocation) -> None:
 
 
 @command
-@click.argument("reason", nargs=-1)
-@click.option("--batch", type=int, metavar="N", help="Only what batch N rejected.")
+@click.argument("reason", nargs=-1, shell_complete=completing.reasons)
+@batch_option("Only what batch N rejected.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Records shown; 20 by default.")
 def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: int | None) -> None:
     """Rejected records: file, line, all their reasons, and the record as delivered.

@@ -11,6 +11,7 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_lines, emit_rows
+from runtime.cli.parameters import batch_option
 from runtime.cli.texts import count
 from runtime.errors import UsageError
 from runtime.values import visible
@@ -26,7 +27,7 @@ AT_ONCE = 10_000
 
 @command
 @click.argument("sql", required=False)
-@click.option("--batch", type=int, metavar="N", help="The lake as batch N published it.")
+@batch_option()
 @click.option("--as-of", metavar="TIME", help="The lake as last published at TIME, UTC.")
 def query(asked: Invocation, sql: str | None, batch: int | None, as_of: str | None) -> None:
     """One reading statement, SQL, over the whole lake as of one batch.

@@ -8,6 +8,7 @@ import click
 
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json
+from runtime.cli.parameters import batch_option
 from runtime.cli.texts import size_text
 
 
@@ -19,7 +20,7 @@ from runtime.cli.texts import size_text
     metavar="FILE",
     help="Where the page goes; an older one is replaced.",
 )
-@click.option("--batch", type=int, metavar="N", help="The lake as batch N published it.")
+@batch_option()
 def report(asked: Invocation, out: Path, batch: int | None) -> None:
     """A self-contained HTML page: flow, batches, quality, changes, listening, tables.
 

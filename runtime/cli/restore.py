@@ -10,6 +10,7 @@ from runtime.cli.confirming import DECLINED, confirmed
 from runtime.cli.display import display
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_rows
+from runtime.cli.parameters import batch_option
 from runtime.cli.texts import count
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ ROWS = ("table", "rows now", "rows then")
 
 
 @command
-@click.option("--batch", type=int, required=True, metavar="N", help="The batch to go back to.")
+@batch_option("The batch to go back to.", required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would happen.")
 @click.option("--allow-unavailable", is_flag=True, help="Also if sources are no longer there.")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.cli import completing
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_lines, emit_rows
+from runtime.cli.parameters import batch_option
 from runtime.values import as_json
 
 if TYPE_CHECKING:
@@ -18,9 +20,9 @@ RECORD = ("table", "outcome", "file", "line", "delivery", "batch_id", "reasons",
 
 
 @command
-@click.argument("table")
+@click.argument("table", shell_complete=completing.bare_tables)
 @click.argument("key")
-@click.option("--batch", type=int, metavar="N", help="The lake as batch N published it.")
+@batch_option()
 def trace(asked: Invocation, table: str, key: str, batch: int | None) -> None:
     """A row back to its raw record, file and line. A bare TABLE means gold.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import click
-
 from runtime.cli.display import display
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_lines, emit_rows
+from runtime.cli.parameters import table_option
 from runtime.cli.texts import count
 from runtime.values import visible
 from runtime.verify.verdict import Check
@@ -18,7 +17,7 @@ ALWAYS = ("rules",)  # questions whose answer is told even where it is no damage
 
 
 @command
-@click.option("--table", multiple=True, metavar="T", help="Only this table; may be repeated.")
+@table_option("table", "T")
 def verify(asked: Invocation, table: tuple[str, ...]) -> int:
     """Is the data right? Logs, files, keys, references, counts, and a rebuild to compare.
 

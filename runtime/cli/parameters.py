@@ -1,0 +1,30 @@
+"""Parameters that several commands take, each with what TAB offers for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from runtime.cli import completing
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def batch_option(help: str = "The lake as batch N published it.", *, required: bool = False) -> Decorator:
+    """`--batch N`."""
+    kind: dict[str, Any] = {"type": int, "metavar": "N", "shell_complete": completing.batches}
+    return click.option("--batch", required=required, help=help, **kind)
+
+
+def batch_argument(name: str, metavar: str = "BATCH") -> Decorator:
+    """A batch that must be named."""
+    return click.argument(name, metavar=metavar, type=int, shell_complete=completing.batches)
+
+
+def table_option(name: str, metavar: str) -> Decorator:
+    """`--table T`, as often as one likes."""
+    told = "Only this table; may be repeated."
+    kind: dict[str, Any] = {"multiple": True, "help": told, "shell_complete": completing.bare_tables}
+    return click.option("--table", name, metavar=metavar, **kind)

@@ -1,0 +1,164 @@
+"""TAB after `python lakehouse.py`: what is offered, how soon, and that real shells take it."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse import Lakehouse
+from runtime.settings_model import KEYS
+from tests.checkout import ROOT
+from tests.deliveries import Deliveries, play
+from tests.pages import blocks
+
+SCRIPT = ROOT / "lakehouse.py"
+# What a shell does with the words before the cursor when TAB is pressed.
+IN_BASH = """
+{source}
+COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; read -r -a COMP_WORDS <<< "$COMP_LINE"
+[[ $COMP_LINE == *' ' ]] && COMP_WORDS+=('')
+COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+compopt() {{ :; }}  # belongs to a shell that is typed into
+_lakehouse_completion; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+IN_ZSH = """
+compdef() {{ :; }}; compadd() {{ print -l -- ${{(P)@[-1]}}; }}; _describe() {{ print -l -- ${{(P)@[-1]}}; }}
+_path_files() {{ print places; }}; _default() {{ print left to the shell; }}
+{source}
+words=(${{=:-{line}}}); [[ '{line}' == *' ' ]] && words+=('')
+CURRENT=$#words; _lakehouse_completion
+"""
+IN_FISH = """
+{source}
+complete -C '{line}'
+"""
+SHELLS = {"bash": IN_BASH, "zsh": IN_ZSH, "fish": IN_FISH}
+HERE = [pytest.param(name, id=name) for name in SHELLS if shutil.which(name)]
+
+
+@pytest.fixture
+def lake(open_lake: Callable[..., Lakehouse], deliveries: Deliveries) -> Lakehouse:
+    """Two batches."""
+    lake = open_lake("lake", deliveries)
+    for number in (1, 2):
+        deliveries.logs(f"{number}.json", [play(sessionId=number)])
+        lake.run()
+    return lake
+
+
+def offered(line: str) -> list[str]:
+    """The values for the last word of a line, as a shell is told them."""
+    answer = subprocess.run(
+        [sys.executable, str(SCRIPT)],
+        env={**os.environ, "_LAKEHOUSE_COMPLETE": "bash_complete", "_LAKEHOUSE_LINE": line},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stderr == ""
+    return [item.removeprefix("plain,") for item in answer.stdout.split()]
+
+
+def typed(shell: str, line: str, folder: Path = ROOT) -> list[str]:
+    """What a real shell offers after the documented line of its start-up file."""
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)}
+    source = start_up(shell).replace("path/to/lakehouse.py", str(SCRIPT))
+    done = subprocess.run(
+        [shell, "-c", SHELLS[shell].format(source=source, line=line)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    # What follows is help: fish parts it from the value by a tab, zsh by a colon.
+    return [re.split("[\t:]", text)[0] for text in done.stdout.splitlines() if text]
+
+
+def start_up(shell: str) -> str:
+    """The line that docs/commands.md gives for it."""
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    (line,) = [b.text for b in blocks(page) if f"{shell}_source" in b.text]
+    return line.strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("st", ["status"]),
+        ("quarantine ", ["list", "show", "retry"]),
+        ("run --full", ["--full-refresh"]),
+        ("status --format ", ["table", "json", "csv"]),
+        ("status --format=j", ["json"]),
+        ("--engine ", ["sail", "spark"]),
+        ("status --target ", ["cluster", "local", "s3"]),
+        ("run --set batch", ["batch_bytes="]),
+        ("history gold.u", ["gold.users", "gold.user_levels"]),
+        ("trace us", ["users", "user_levels"]),
+        ("diff 1 2 --table silver.", ["silver.songs", "silver.events", "silver.quarantine"]),
+        ("verify --table so", ["songplays", "songs"]),
+        ("optimize g", ["gold", *(name for name in Lakehouse.tables if name.startswith("gold."))]),
+        ("quarantine show level", ["level_is_known"]),
+        ("status --lake ", ["dir,"]),
+        ("run --log-data data/", ["file,data/"]),
+        ("run --watch soon --fail-f", ["--fail-fast"]),
+        ("--version st", ["status"]),
+    ],
+)
+def test_a_line_is_completed_by_what_may_stand_there(line: str, values: list[str]) -> None:
+    assert sorted(offered(f"python lakehouse.py {line}")) == sorted(values)
+
+
+def test_all_settings_are_offered() -> None:
+    assert offered("python lakehouse.py --set ") == [f"{key}=" for key in KEYS]
+
+
+@pytest.mark.parametrize(
+    "before", ["diff ", "diff 1 ", "pin ", "query 'select 1' --batch ", "restore --batch "]
+)
+def test_batches_of_the_lake_on_the_line_are_offered_newest_first(lake: Lakehouse, before: str) -> None:
+    assert offered(f"python lakehouse.py --lake {lake.settings.lake} {before}") == ["2", "1"]
+
+
+def test_a_lake_without_batches_or_in_a_bucket_offers_none(tmp_path: Path) -> None:
+    for where in (tmp_path / "none", "s3://no-such-bucket/lake"):
+        assert offered(f"python lakehouse.py diff --lake {where} ") == []
+
+
+def test_an_answer_takes_little_time_and_no_engine(lake: Lakehouse) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    offered(f"python lakehouse.py diff --lake {lake.settings.lake} ")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor; an engine alone takes longer to load.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+
+
+@pytest.mark.parametrize("shell", HERE)
+def test_a_real_shell_completes_after_its_documented_line(shell: str, lake: Lakehouse) -> None:
+    assert typed(shell, "python lakehouse.py st") == ["status"]
+    assert typed(shell, "python lakehouse.py trace us") == ["users", "user_levels"]
+    assert typed(shell, f"python {SCRIPT} run --full") == ["--full-refresh"]
+    assert typed(shell, f"python3 lakehouse.py --lake {lake.settings.lake} pin ") == ["2", "1"]
+
+
+@pytest.mark.parametrize("shell", HERE)
+def test_another_program_of_that_name_is_neither_completed_nor_run(shell: str, tmp_path: Path) -> None:
+    (tmp_path / "lakehouse.py").write_text("open('ran', 'w')\n")
+    assert not {"status", "run"} & set(typed(shell, "python lakehouse.py st", tmp_path))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_shell_that_is_not_known_is_told_which_are() -> None:
+    asked = {**os.environ, "_LAKEHOUSE_COMPLETE": "tcsh_source"}
+    ended = subprocess.run([sys.executable, str(SCRIPT)], env=asked, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "bash_source, zsh_source or fish_source" in ended.stderr
