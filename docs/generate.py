@@ -17,6 +17,7 @@ import bronze
 import gold
 import silver
 from bronze import log_data
+from docs import settings
 from runtime.cli.invocation import shared_options
 from runtime.cli.program import SECTIONS, program
 from runtime.export.ddl import Star
@@ -31,7 +32,10 @@ from tests.dirty_records import LOGS, SONGS, Dirt
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{n}.md" for n in ("tables", "commands", "input", "export", "adding-a-table")),
+    *(
+        ROOT / "docs" / f"{n}.md"
+        for n in ("tables", "commands", "configuration", "input", "export", "adding-a-table")
+    ),
 )
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
 COMMAND_LINE = "python lakehouse.py"
@@ -229,6 +233,11 @@ def outcome_of_file(case: BadFile) -> str:
     return "; ".join([*parts, *filter(None, [case.note])]).replace(str(MAX_UNPACKED), "N")
 
 
+def configuration() -> str:
+    """Every setting."""
+    return markdown_table(settings.HEADER, settings.rows())
+
+
 def star() -> str:
     """The star schema as an export declares it in PostgreSQL, without comments."""
     made = Star(gold.STAR, "sparkify")
@@ -268,6 +277,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "rules": rules,
     "dirt": dirt,
     "changes": changes,
+    "settings": configuration,
     "star": star,
     "users-module": users_module,
     "user-levels-module": user_levels_module,

@@ -257,7 +257,7 @@ def test_the_first_prompt_takes_less_than_a_second_of_work(opened: OpenTerminal)
 def test_the_session_in_the_readme_is_what_the_prompt_shows(tmp_path_factory: pytest.TempPathFactory) -> None:
     made, _ = demonstrated(tmp_path_factory.getbasetemp())
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = (block for block in blocks(readme) if block.comment == "at the prompt")
+    (block,) = (block for block in blocks(readme) if block.comment == "tested in: tests/test_prompt.py")
     command, *asked = re.split(r"^batch \d+> ", block.text, flags=re.MULTILINE)
     assert command == "$ python lakehouse.py query\n"
     state = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")), "COLUMNS": "120"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,46 +11,19 @@ import pytest
 from docs.generate import PAGES, updated
 from lakehouse import Lakehouse
 from runtime.engine import Engine
-from runtime.sample import write_sample
-from tests.checkout import ROOT, check_out, demonstrated, lines_without_times, python
+from tests.checkout import ROOT
 from tests.deliveries import Deliveries, play, song
-from tests.pages import asked, blocks
+from tests.pages import blocks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which the demo has run, with data of one's own in path/to."""
-    made, _ = demonstrated(tmp_path_factory.getbasetemp())
-    copy = check_out(tmp_path_factory.mktemp("readme") / "project")
-    shutil.copytree(made / "data", copy / "data")
-    write_sample(copy / "path" / "to", events=300, songs=20, days=2, seed=3)
-    return copy
-
-
-def test_every_command_and_python_block_of_the_readme_does_what_it_shows(folder: Path) -> None:
-    ran = 0
-    for block in blocks(README):
-        if block.language == "python" and not block.comment:
-            done = python(folder, "-c", block.text)
-            assert done.returncode == 0, done.stdout
-        elif block.language == "console":
-            for words, shown in asked(block):
-                done = python(folder, "lakehouse.py", *shlex.split(words))
-                assert done.returncode == 0, done.stdout
-                printed = lines_without_times(done.stdout)
-                assert [line for line in shown if line not in (*printed, "…", "")] == [], done.stdout
-                ran += 1
-    assert ran >= 8
 
 
 @pytest.mark.engine
 def test_versions_of_the_history_are_what_spark_takes(
     engine: Engine, open_lake: Callable[..., Lakehouse], deliveries: Deliveries
 ) -> None:
-    (block,) = [b for b in blocks(README) if b.comment.startswith("on an engine")]
+    (block,) = [b for b in blocks(README) if b.comment == "tested in: tests/test_readme.py"]
     lake = open_lake("lake", deliveries)
     deliveries.songs("song.json", [song()])
     for number in (1, 2):
