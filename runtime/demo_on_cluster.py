@@ -23,6 +23,13 @@ FOLDER = DATA / "cluster-demo"
 SAMPLE, MARK = FOLDER / "sample", FOLDER / ".demo"
 LAKE, SECOND = FOLDER / "lakehouse", FOLDER / "lakehouse-sail"
 PACKAGE = Path("dist/sparkify-lakehouse.zip")
+# Small data is over before what suits large data has paid: more tasks, plans made anew, compiled stages.
+SMALL = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+}
 
 
 def main() -> int:
@@ -84,11 +91,12 @@ def submission(cluster: Cluster, *words: str, package: Path = PACKAGE) -> list[s
     """A spark-submit of a command to the cluster, with what suits a small sample and a short run."""
     listed = [
         *("--master", cluster.url, "--driver-memory", "1g", "--executor-memory", "1g"),
-        *("--py-files", str(package), "--conf", "spark.sql.shuffle.partitions=2"),
+        *("--py-files", str(package)),
         *("--driver-java-options", f"{SHORT} -Dlog4j2.configurationFile={LOGGING}"),
         *("--conf", f"spark.executor.extraJavaOptions={SHORT}"),
     ]
-    return [str(spark_program("spark-submit")), *listed, "lakehouse.py", *words]
+    small = [word for key, value in SMALL.items() for word in ("--conf", f"{key}={value}")]
+    return [str(spark_program("spark-submit")), *listed, *small, "lakehouse.py", *words]
 
 
 def submitting(**more: str) -> dict[str, str]:

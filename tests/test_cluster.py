@@ -22,9 +22,11 @@ from runtime.engine.spark import INSTALL, JAVA, java_version
 from runtime.engine.standalone import Cluster, running
 from runtime.sample import write_sample
 from tests.checkout import ROOT, check_out
+from tests.s3_server import REGION, S3Server, upload
 
 # Seconds: 60 on two idle cores, and many times that where ten others work.
 pytestmark = [pytest.mark.engine, pytest.mark.spark_only, pytest.mark.timeout(1800)]
+Submit = Callable[..., "Submitted"]
 GOLD = [table.name for table in gold.GOLD]
 # The libraries, but not the project: an editable install comes in through site, which -S leaves out.
 BARE_PYTHON = """#!/bin/sh
@@ -53,7 +55,7 @@ def package(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def sample(folder: Path) -> Path:
-    write_sample(folder / "sample", events=300, songs=20, days=2, seed=5, dirty=True)
+    write_sample(folder / "sample", events=300, songs=20, days=2, seed=5)
     return folder / "sample"
 
 
@@ -120,18 +122,18 @@ def kill(processes: Sequence[int]) -> None:
 
 
 @pytest.fixture
-def submit(
-    cluster: Cluster, package: Path, sample: Path, tmp_path: Path
-) -> Iterator[Callable[[], Submitted]]:
+def submit(cluster: Cluster, package: Path, sample: Path, tmp_path: Path) -> Iterator[Submit]:
     """Starts a run into the lake of the test, and ends what is left of it."""
     bare = tmp_path / "bare-python"
     bare.write_text(BARE_PYTHON.format(libraries=sysconfig.get_path("purelib"), python=sys.executable))
     bare.chmod(0o755)
     started = list[Submitted]()
 
-    def start() -> Submitted:
-        words = ["run", "--target", "cluster", "--lake", tmp_path / "lake", *of(sample)]
+    def start(*more: str, conf: str = "spark.app.name=tests") -> Submitted:
+        words = ["run", "--target", "cluster", "--lake", tmp_path / "lake", *of(sample), *more]
         command = submission(cluster, *map(str, words), package=package)
+        at = command.index("lakehouse.py")
+        command[at:at] = ["--conf", conf]
         started.append(Submitted(command, PYSPARK_PYTHON=str(bare), PYTHONPATH=""))
         return started[-1]
 
@@ -149,7 +151,7 @@ def lake(tmp_path: Path) -> Lakehouse:
 
 
 def test_executors_of_a_cluster_make_the_gold_that_sail_makes(
-    submit: Callable[[], Submitted], on_sail: Lakehouse, lake: Lakehouse, tmp_path: Path
+    submit: Submit, on_sail: Lakehouse, lake: Lakehouse, tmp_path: Path
 ) -> None:
     run = submit()
     assert run.ended() == 0, run.text
@@ -164,9 +166,9 @@ def test_executors_of_a_cluster_make_the_gold_that_sail_makes(
 
 @pytest.mark.slow
 def test_a_run_whose_worker_is_killed_completes(
-    submit: Callable[[], Submitted], cluster: Cluster, on_sail: Lakehouse, lake: Lakehouse
+    submit: Submit, cluster: Cluster, on_sail: Lakehouse, lake: Lakehouse
 ) -> None:
-    run = submit()
+    run = submit(conf="spark.sql.adaptive.enabled=true")  # as conf/cluster.yaml has it
     run.wait_for("silver.songs")
     time.sleep(0.5)  # in the middle of silver.events
     kill([cluster.workers[0].pid])
@@ -178,7 +180,7 @@ def test_a_run_whose_worker_is_killed_completes(
 @pytest.mark.slow
 @pytest.mark.parametrize("last", ["bronze.log_data", "silver.events", "gold.songplays"])
 def test_after_a_driver_was_killed_the_next_run_takes_the_batch_in(
-    submit: Callable[[], Submitted], on_sail: Lakehouse, lake: Lakehouse, last: str
+    submit: Submit, on_sail: Lakehouse, lake: Lakehouse, last: str
 ) -> None:
     killed = submit()
     killed.wait_for(last)
@@ -189,6 +191,22 @@ def test_after_a_driver_was_killed_the_next_run_takes_the_batch_in(
     assert "rolled back bronze.log_data" in again.text
     assert [(state["batch_id"], state["engine"]) for state in lake.history()] == [(1, "spark")]
     assert list(different(lake, on_sail, GOLD)) == []
+
+
+@pytest.mark.slow
+def test_executors_of_a_cluster_read_and_write_buckets(
+    submit: Submit, on_sail: Lakehouse, sample: Path, s3: S3Server
+) -> None:
+    """Also where a cluster's settings name a file system that only its own Spark has, as EMR's do."""
+    upload(s3.bucket("clustered"), sample / "log_data", "log_data/")
+    lake = "s3://clustered/lake"
+    run = submit(
+        f"--lake={lake}", "--log-data=s3://clustered/log_data",
+        f"--set=s3.endpoint={s3.endpoint}", f"--set=s3.region={REGION}",
+        conf="spark.hadoop.fs.s3.impl=com.amazon.ws.emr.hadoop.fs.EmrFileSystem",
+    )  # fmt: skip
+    assert run.ended() == 0, run.text
+    assert list(different(Lakehouse.open(lake=lake), on_sail, GOLD)) == []
 
 
 @pytest.mark.slow

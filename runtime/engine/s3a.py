@@ -46,9 +46,10 @@ TRIES, PAUSE = "4", "250ms"
 
 def hadoop_version() -> str:
     """The Hadoop that Spark ships; hadoop-aws must be of the same."""
-    import pyspark
+    from pyspark.find_spark_home import _find_spark_home
 
-    (jar,) = Path(pyspark.__file__).parent.glob("jars/hadoop-client-api-*.jar")
+    # Not beside the module: under spark-submit that is in a zip.
+    (jar,) = Path(_find_spark_home(), "jars").glob("hadoop-client-api-*.jar")
     return jar.stem.rpartition("-")[2]
 
 

@@ -50,7 +50,7 @@ class Spark:
         """`partitions` holds on one machine, and where it is chosen; else a cluster says how many it has."""
         self._confs = confs
         if under_spark_submit():
-            self.spark = _started(lambda: submitted_session(REQUIRED, confs))
+            self.spark = _started(lambda: submitted_session(REQUIRED, confs, with_s3=with_s3))
         else:
             require_java()
             also = s3a.cached() or (s3a.resolve() if with_s3 else [])
@@ -76,10 +76,12 @@ class Spark:
     def reach(self, access: Access) -> None:
         """Hadoop's settings for a session may change; its classes must be there from the start.
 
-        A cluster that says how it reads s3:// is left to it.
+        A cluster that says how it reads s3:// is left to it, if it brings the class for that: EMR's is
+        for EMR's own Spark alone.
         """
         hadoop = self.spark.sparkContext._jsc.hadoopConfiguration()
-        if hadoop.get("fs.s3.impl") is not None:
+        chosen = hadoop.get("fs.s3.impl")
+        if chosen is not None and hadoop.getClassByNameOrNull(chosen) is not None:
             return
         if hadoop.getClassByNameOrNull(s3a.FILE_SYSTEM) is None:
             raise EngineError(

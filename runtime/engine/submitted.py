@@ -1,20 +1,28 @@
 """Under spark-submit the JVM is up before our code begins, and spark-submit decides about master and
-resources. What it was told stands; Delta Lake is added to what it set up."""
+resources. What it was told stands; Delta Lake, and S3 for a lake there, are added to what it set up."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from runtime.engine.jars import EXTENSIONS, cached, resolve
+from runtime.engine import jars, s3a
+from runtime.engine.jars import EXTENSIONS
 from runtime.errors import EngineError
 
 if TYPE_CHECKING:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
+# A class that must be there, and the module that finds its jars.
+DELTA = (EXTENSIONS["spark.sql.extensions"], jars)
+S3 = (s3a.FILE_SYSTEM, s3a)
 
-def submitted_session(required: Mapping[str, str], defaults: Mapping[str, str]) -> SparkSession:
+
+def submitted_session(
+    required: Mapping[str, str], defaults: Mapping[str, str], *, with_s3: bool
+) -> SparkSession:
     """A session on the waiting JVM; `defaults` give way to spark-submit's own --conf. Raises EngineError."""
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
@@ -25,31 +33,37 @@ def submitted_session(required: Mapping[str, str], defaults: Mapping[str, str]) 
         conf.setIfMissing(key, value)
     for key, value in required.items():
         conf.set(key, value)
-    _add_delta(SparkContext._jvm, conf)
+    _extend(conf)
+    for name, source in (DELTA, S3) if with_s3 else (DELTA,):
+        _add(SparkContext._jvm, conf, name, source)
     conf.setIfMissing("spark.app.name", "sparkify-lakehouse")
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def _add_delta(jvm: Any, conf: SparkConf) -> None:
-    """Delta's classes for the driver, which runs already, and its jars for the executors."""
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-
+def _extend(conf: SparkConf) -> None:
+    """Delta's extension beside others that were asked for; a session has one catalog."""
     for key, value in EXTENSIONS.items():
         others = [c for c in (conf.get(key) or "").split(",") if c and c != value]
         conf.set(key, value if key.endswith("catalog") else ",".join([*others, value]))
+
+
+def _add(jvm: Any, conf: SparkConf, name: str, source: ModuleType) -> None:
+    """The class for the driver, which runs already, and its jars for the executors."""
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     try:
-        loader.loadClass(EXTENSIONS["spark.sql.extensions"])
+        loader.loadClass(name)
         return  # --jars or --packages brought it, to the executors as well
     except Py4JError:
-        jars = cached() or resolve()
+        added = source.cached() or source.resolve()
     try:
-        for jar in jars:
+        for jar in added:
             loader.addURL(jvm.java.net.URL(jar.as_uri()))
     except Py4JError as error:
         raise EngineError(
-            "engine spark: Delta Lake cannot be added to a driver that is running. Give its jars to "
-            'spark-submit: --jars "$(python -m runtime.engine.jars)"'
+            f"engine spark: {name} cannot be added to a driver that is running. Give its jars to "
+            f'spark-submit: --jars "$(python -m {source.__name__})"'
         ) from error
     given = [jar for jar in (conf.get("spark.jars") or "").split(",") if jar]
-    conf.set("spark.jars", ",".join([*given, *(jar.as_uri() for jar in jars)]))
+    conf.set("spark.jars", ",".join([*given, *(jar.as_uri() for jar in added)]))
