@@ -59,6 +59,15 @@ def of_diff(diff: Diff) -> str:
     return head + _table(("table", "inserted", "updated", "deleted"), counts) + "".join(changed)
 
 
+def of_progress(lines: Sequence[str], doing: str, done: int | None, steps: int) -> dict[str, str]:
+    """A run at work, by MIME type: its lines so far, and below them what it does, `done` of so many steps."""
+    of = "" if done is None else f" ({done} of {steps} tables)"
+    bar = "" if done is None else f'<progress value="{done}" max="{steps}"></progress> '
+    shown = [*map(_text, lines), *([bar + _text(doing + of)] if doing else [])]
+    plain = "\n".join(visible(line) for line in (*lines, *([doing + of] if doing else [])))
+    return {"text/html": "<br>".join(shown), "text/plain": plain}
+
+
 def _changes(table: TableDiff) -> str:
     """A line for each value that differs, in the first changed rows."""
     cells = [

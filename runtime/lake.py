@@ -12,6 +12,7 @@ from runtime.counts import reasons
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
+from runtime.notebook import progress_here
 from runtime.planning import find_work
 from runtime.progress import Progress, Silent
 from runtime.quarantine import Quarantine
@@ -119,11 +120,12 @@ class Lakehouse:
 
         `retry_bad` reads files again that could not be read; `fail_fast` stops at the first such file;
         `full_refresh` rebuilds silver and gold from bronze; `profile` measures where the time goes, for
-        the report and for `profiles()`. Raises LakehouseError.
+        the report and for `profiles()`. In a notebook a bar shows how far it is, unless `progress` is told
+        instead. Raises LakehouseError.
         """
         if not options.get("full_refresh"):
             check_sources(self.settings)
-        runner = Runner(self.settings, self.tables, progress or Silent())
+        runner = Runner(self.settings, self.tables, progress or progress_here(self.tables))
         with profiling.taken(profile) as taken:
             report = runner.run(**options)
         report.profile = taken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -13,13 +12,13 @@ from typing import Any
 import jupytext
 import nbformat
 import pytest
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from lakehouse import Lakehouse
 from runtime.sample import write_sample
+from tests.checkout import ROOT
+from tests.notebooks import environment_of, execute
 
-ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
 RUN = "from lakehouse import Lakehouse; Lakehouse.open().run()"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -27,16 +26,6 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def read_notebook() -> Any:
     return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
-
-
-def environment_of(root: Path) -> dict[str, str]:
-    """Variables that make `Lakehouse.open()` open the lake under `root`, from any folder."""
-    return {
-        "LAKEHOUSE_LAKE": str(root / "lake"),
-        "LAKEHOUSE_SONG_DATA": str(root / "sample" / "song_data"),
-        "LAKEHOUSE_LOG_DATA": str(root / "sample" / "log_data"),
-        "PYTHONPATH": str(ROOT),
-    }
 
 
 def run_lake(root: Path) -> None:
@@ -60,29 +49,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lake(filled: Path) -> Lakehouse:
     return Lakehouse.open(lake=str(filled / "lake"))
-
-
-def execute(notebook: Any, root: Path, folder: Path) -> None:
-    """Run all cells in `folder` on this Python, whatever kernels the machine has."""
-    spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": "This Python",
-        "language": "python",
-        "env": environment_of(root) | {"IPYTHONDIR": str(root / "ipython")},
-    }
-    kernel = root / "jupyter" / "kernels" / "this-python"
-    kernel.mkdir(parents=True, exist_ok=True)
-    (kernel / "kernel.json").write_text(json.dumps(spec))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(root / "jupyter"))
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(root / "jupyter" / "runtime"))
-        client = NotebookClient(
-            notebook,
-            kernel_name="this-python",
-            timeout=120,  # seconds a cell
-            resources={"metadata": {"path": str(folder)}},
-        )
-        client.execute()
 
 
 @pytest.fixture(scope="module")
