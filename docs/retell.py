@@ -2,8 +2,8 @@
 print now below those that print something else than the page shows.
 
 A page says where with `<!-- runs in: SCENE -->`. Its blocks are run in order, in a copy of the project, in a
-shell; tests/pages.py says which. In what is shown, a line of `…` stands for lines left out; times do not
-count. A test compares every page with what it would be told anew.
+shell; tests/pages.py says which. In what is shown, a line of `…` stands for lines left out; times and
+sizes do not count. A test compares every page with what it would be told anew.
 """
 
 from __future__ import annotations
@@ -149,8 +149,9 @@ def _parts(lines: Sequence[str]) -> list[list[str]]:
 
 
 def _masked(lines: Sequence[str]) -> list[str]:
-    """Without times, and without the length of lines, which depends on the folder."""
-    return [re.sub("─+", "─", line) for line in lines_without_times("\n".join(lines))]
+    """Without times and sizes, and without the length of lines, which depends on the folder."""
+    sizes = re.compile(r"\b[\d.,]+ [KMG]?i?B\b")
+    return [re.sub("─+", "─", sizes.sub("#", line)) for line in lines_without_times("\n".join(lines))]
 
 
 def _empty(folder: Path, _root: Path) -> Path:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from runtime.settings import CONF
+from runtime.settings import CONF, LOCATIONS
 from runtime.settings_given import PREFIX
 from runtime.settings_model import KEYS, S3, Settings, in_bytes
 
@@ -68,7 +68,7 @@ def described(kind: dict[str, Any], key: str) -> str:
         return f"integer from {kind['minimum']}"
     if kind["type"] == "boolean":
         return "true or false"
-    return "location" if key in ("lake", "song_data", "log_data") else "text"
+    return "location" if key in LOCATIONS else "text"
 
 
 def base() -> tuple[dict[str, str], dict[str, str]]:
