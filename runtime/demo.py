@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m runtime.demo", description="The first two minutes.")
     parser.add_argument("--engine", choices=("sail", "spark"), default="sail")
     engine = parser.parse_args(arguments).engine
+    return ended(lambda: demonstrate(engine))
+
+
+def ended(demonstration: Callable[[], None]) -> int:
+    """Go through a demonstration; an error is told, and its exit code given."""
     try:
-        demonstrate(engine)
+        demonstration()
     except Stopped as stopped:
         return stopped.code
     except LakehouseError as wrong:

@@ -14,10 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from runtime.demo import DATA, Stopped, different, lakehouse, say
+from runtime.demo import DATA, Stopped, different, ended, lakehouse, say
 from runtime.engine.spark import LOGGING, require_java
 from runtime.engine.standalone import LOOPBACK, SHORT, Cluster, running, spark_program
-from runtime.errors import CheckFailed, LakehouseError, UsageError
+from runtime.errors import CheckFailed, UsageError
 
 FOLDER = DATA / "cluster-demo"
 SAMPLE, MARK = FOLDER / "sample", FOLDER / ".demo"
@@ -34,16 +34,7 @@ SMALL = {
 
 def main() -> int:
     """Run the demo; gives the exit code of the first command that failed, or 0."""
-    try:
-        demonstrate()
-    except Stopped as stopped:
-        return stopped.code
-    except LakehouseError as wrong:
-        say(f"error: {wrong}")
-        return wrong.exit_code
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return ended(demonstrate)
 
 
 def demonstrate() -> None:

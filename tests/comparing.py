@@ -1,10 +1,11 @@
-"""Whole tables compared, by chispa, on the engine of the session."""
+"""Whole tables compared, by chispa, on the engine of the session; and their rows and versions."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from chispa import assert_df_equality
 
@@ -32,6 +33,21 @@ def assert_same_tables(
             for lake in (left, right)
         )
         assert_df_equality(ours, theirs, ignore_row_order=True, ignore_nullable=True)
+
+
+def rows(lake: Lakehouse, statement: str) -> list[dict[str, Any]]:
+    """What a statement answers, as dictionaries."""
+    return list(lake.sql(statement).to_pylist())
+
+
+def versions(lake: Lakehouse) -> dict[str, int]:
+    """Every table's published version."""
+    return {name: table["version"] for name, table in lake.status()["tables"].items()}
+
+
+def changed_since(before: dict[str, int], lake: Lakehouse) -> set[str]:
+    """The tables with another version than then."""
+    return {name for name, version in versions(lake).items() if version != before[name]}
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -82,13 +82,7 @@ def open_lake(tmp_path: Path, engine_name: str) -> Callable[..., lakehouse.Lakeh
     """Opens a lake by name on given sources: `open_lake("a", deliveries, batch_bytes=1000)`."""
 
     def opened(name: str, sources: Deliveries, **settings: object) -> lakehouse.Lakehouse:
-        return lakehouse.Lakehouse.open(
-            lake=str(tmp_path / name),
-            song_data=str(sources.song_data),
-            log_data=str(sources.log_data),
-            engine=engine_name,
-            set=[f"{key}={value}" for key, value in settings.items()],
-        )
+        return sources.lake(tmp_path / name, engine_name, **settings)
 
     return opened
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lakehouse import Lakehouse
+
 EVENT = {
     "artist": None,
     "auth": "Logged In",
@@ -72,6 +74,16 @@ class Deliveries:
         self.song_data, self.log_data = root / "song_data", root / "log_data"
         self.song_data.mkdir(parents=True)
         self.log_data.mkdir(parents=True)
+
+    def lake(self, location: Path | str, engine: str = "sail", **settings: object) -> Lakehouse:
+        """A lake of these sources: `sources.lake(folder / "lake", "spark", batch_bytes=1000)`."""
+        return Lakehouse.open(
+            lake=str(location),
+            song_data=str(self.song_data),
+            log_data=str(self.log_data),
+            engine=engine,
+            set=[f"{key}={value}" for key, value in settings.items()],
+        )
 
     def logs(self, name: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
         """Write a log file of JSON lines; a text is written as it is."""

@@ -20,6 +20,11 @@ EMPTY_SONG: Reasons = (
     "song_id_is_present", "title_is_present", "artist_id_is_present", "artist_name_is_present",
     "duration_is_positive",
 )  # fmt: skip
+# A log record's fields that may be missing, and the columns they become.
+OPTIONAL = {
+    "firstName": "first_name", "lastName": "last_name", "gender": "gender", "registration": "registration",
+    "location": "location", "auth": "auth", "method": "method", "status": "status", "userAgent": "user_agent",
+}  # fmt: skip
 AS_IT_WAS: Mapping[str, Any] = {}
 
 
@@ -132,32 +137,8 @@ LOGS = (
     ),
     Dirt(
         "fields that may be missing are missing",
-        lacking(
-            "firstName",
-            "lastName",
-            "gender",
-            "registration",
-            "location",
-            "auth",
-            "method",
-            "status",
-            "userAgent",
-        ),
-        (
-            dict.fromkeys(
-                (
-                    "first_name",
-                    "last_name",
-                    "gender",
-                    "registration",
-                    "location",
-                    "auth",
-                    "method",
-                    "status",
-                    "user_agent",
-                )
-            ),
-        ),
+        lacking(*OPTIONAL),
+        (dict.fromkeys(OPTIONAL.values()),),
         note="NULL",
     ),
     Dirt(

@@ -152,9 +152,7 @@ class Stage:
             disturbed.end()
 
     def open(self, lake: Path) -> Lakehouse:
-        return Lakehouse.open(
-            lake=str(lake), song_data=str(self.sources.song_data), log_data=str(self.sources.log_data)
-        )
+        return self.sources.lake(lake)
 
 
 @dataclass(frozen=True)

@@ -107,13 +107,7 @@ class Shop:
         """A lake of the files in the order given, run after each that is cut, and at the end."""
         self.made += 1
         sources = Deliveries(self.folder / f"sources{self.made}")
-        lake = Lakehouse.open(
-            lake=str(self.folder / f"lake{self.made}"),
-            song_data=str(sources.song_data),
-            log_data=str(sources.log_data),
-            engine=self.engine,
-            set=[f"batch_bytes={batch_bytes}"],
-        )
+        lake = sources.lake(self.folder / f"lake{self.made}", self.engine, batch_bytes=batch_bytes)
         for file in files:
             (sources.log_data.parent / file.source / file.name).write_text(file.text, encoding="utf-8")
             if file.is_cut:

@@ -61,13 +61,7 @@ def story(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPathFac
     for folder in folders:
         folder.path.mkdir()
     lake, expected = (
-        Lakehouse.open(
-            lake=str(tmp_path / f"lake-{s.log_data.parent.name}"),
-            song_data=str(s.song_data),
-            log_data=str(s.log_data),
-            engine=engine_name,
-        )
-        for s in (sources, wanted)
+        s.lake(tmp_path / f"lake-{s.log_data.parent.name}", engine_name) for s in (sources, wanted)
     )
     tell(folders, "older")
     lake.run()

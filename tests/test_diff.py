@@ -170,12 +170,7 @@ def upgraded(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPath
     """Two days: user 7 upgrades on the second, user 8 is new; a third batch corrects a play away."""
     folder = tmp_path_factory.mktemp("upgraded")
     sources = Deliveries(folder / "sources")
-    lake = Lakehouse.open(
-        lake=str(folder / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(folder / "lake", engine_name)
     sources.songs("song.json", [song()])
     sources.logs("1.json", [play("2018-11-02 10:00:00"), play("2018-11-02 11:00:00", itemInSession=1)])
     lake.run()

@@ -66,12 +66,7 @@ def delivered(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPat
         (sources.song_data / f"{number}.json").write_bytes(
             case.content(song(song_id=f"S{number}", year=1999))
         )
-    lake = Lakehouse.open(
-        lake=str(folder / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(folder / "lake", engine_name)
     report = lake.run()
     assert (len(report.states), report.failed) == (1, [])
     return lake

@@ -97,11 +97,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
 def made(folder: Path, location: str | None = None) -> Lakehouse:
     """A lake of four batches in a folder, or where it is said."""
     sources = Deliveries(folder / "sources")
-    lake = Lakehouse.open(
-        lake=location or str(folder / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-    )
+    lake = sources.lake(location or folder / "lake")
     sources.songs("one.json", [song(), song(song_id="S2", title=NASTY, artist_id="A2", artist_name="Zwei")])
     sources.logs("1.json", [play(userId=str(n), itemInSession=n, location=NASTY) for n in range(1, 40)])
     lake.run()

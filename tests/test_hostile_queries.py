@@ -27,12 +27,7 @@ def published(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPat
     sources.logs("a.json", [play(), play("2018-11-03 10:00:00", userId="8", level="paid")])
     sources.songs("a.json", [song()])
     (folder / "secret.csv").write_text("secret\n1\n", encoding="utf-8")
-    lake = Lakehouse.open(
-        lake=str(folder / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(folder / "lake", engine_name)
     lake.run()
     return lake
 

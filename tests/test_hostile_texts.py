@@ -82,12 +82,7 @@ def delivered(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPat
     with zipfile.ZipFile(sources.log_data / "archive.zip", "w") as archive:
         for number, name in enumerate(NAMES):
             archive.writestr(f"day {name}", json.dumps(play(sessionId=100 + number, userId="7")))
-    lake = Lakehouse.open(
-        lake=str(folder / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(folder / "lake", engine_name)
     assert lake.run().failed == []
     return lake
 

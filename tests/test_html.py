@@ -20,12 +20,7 @@ def lake(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPathFact
     """Two batches; a song's title, an artist's name and a user's first name are markup."""
     folder = tmp_path_factory.mktemp("html")
     sources = Deliveries(folder / "sources")
-    lake = Lakehouse.open(
-        lake=str(folder / "<b>lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(folder / "<b>lake", engine_name)
     sources.songs("songs.json", [song(title=HOSTILE, artist_name="A & <B>")])
     sources.logs("1.json", [play(userId=str(n), sessionId=n, firstName=HOSTILE) for n in range(10)])
     lake.run()

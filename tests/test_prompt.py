@@ -96,12 +96,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     """A lake of two batches: in the second, user 7 is paid and user 8 is there."""
     root = tmp_path_factory.mktemp("prompt")
     sources = Deliveries(root / "sources")
-    made = Lakehouse.open(
-        lake=str(root / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine="sail",
-    )
+    made = sources.lake(root / "lake", "sail")
     sources.logs("1.json", [play()])
     made.run()
     paid = event("2018-11-03 10:00:00", sessionId=2, level="paid")

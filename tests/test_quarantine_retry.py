@@ -15,7 +15,7 @@ from runtime.cli import main
 from runtime.engine import Engine
 from runtime.errors import UsageError
 from silver import events, songs
-from tests.comparing import DERIVED, assert_same_tables
+from tests.comparing import DERIVED, assert_same_tables, rows
 from tests.deliveries import Deliveries, event, play, song
 
 pytestmark = pytest.mark.engine
@@ -28,10 +28,6 @@ GOLD_LEVEL = "level in ('free', 'paid', 'gold')"
 def gold_is_known(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Changes the rule: from now on `gold` is a level."""
     return lambda: monkeypatch.setitem(events.TABLE.expectations, "level_is_known", GOLD_LEVEL)
-
-
-def rows(lake: Lakehouse, statement: str) -> list[dict[str, Any]]:
-    return list(lake.sql(statement).to_pylist())
 
 
 def retried(lake: Lakehouse) -> dict[str, int]:

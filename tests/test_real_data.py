@@ -6,21 +6,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lakehouse import Lakehouse
 from runtime.engine import Engine
-from tests.comparing import GOLD, assert_same_tables
+from tests.comparing import GOLD, assert_same_tables, rows
 from tests.deliveries import Deliveries
 
 pytestmark = pytest.mark.engine
 OpenLake = Callable[..., Lakehouse]
-
-
-def rows(lake: Lakehouse, statement: str) -> list[dict[str, Any]]:
-    return list(lake.sql(statement).to_pylist())
 
 
 def deliver(real: Path, to: Deliveries, source: str, first: int = 1, last: int = 30) -> None:

@@ -15,6 +15,7 @@ import gold
 from lakehouse import Lakehouse
 from runtime.errors import SchemaChanged, SourceError, UsageError
 from runtime.table import Table
+from tests.comparing import changed_since, versions
 from tests.deliveries import Deliveries, event, play, song
 from tests.random_records import any_log, deliver
 from tests.snapshots import contents
@@ -31,10 +32,6 @@ def two_batches(lake: Lakehouse, deliveries: Deliveries) -> Path:
     second = deliveries.logs("2.json", [play("2018-11-03 10:00:00", sessionId=2, userId="8")])
     lake.run()
     return second
-
-
-def versions(lake: Lakehouse) -> dict[str, int]:
-    return {name: table["version"] for name, table in lake.status()["tables"].items()}
 
 
 def grow(chance: random.Random, sources: Deliveries) -> None:
@@ -90,7 +87,7 @@ def test_a_restore_is_one_state_and_moves_only_tables_that_differ(
     assert contents(lake) == there
     state = lake.history()[-1]
     assert (state["batch_id"], state["kind"], state["base"]) == (3, "restore", 1)
-    moved = {name for name, version in versions(lake).items() if version != before[name]}
+    moved = changed_since(before, lake)
     gold = {"gold.songplays", "gold.users", "gold.user_levels", "gold.time"}
     assert moved == {"bronze.log_data", "silver.events", *gold}
     assert all(versions(lake)[name] == before[name] + 1 for name in moved)

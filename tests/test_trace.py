@@ -32,12 +32,7 @@ def lake(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPathFact
     one of them invalid, and user 7 upgrades. Batch 3: the first play moves to user 8."""
     folder = tmp_path_factory.mktemp("traced")
     sources = Deliveries(folder / "sources")
-    lake = Lakehouse.open(
-        lake=str(folder / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(folder / "lake", engine_name)
     other = song(song_id="SONG2", title="Sketches", artist_location="London", duration=99.5)
     sources.songs("songs.json", [song(), other])
     again = dict(reversed(play().items()))

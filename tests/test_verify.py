@@ -36,12 +36,7 @@ def right_lake(
     """Two batches with corrections and dirt. Not to be written to."""
     root = tmp_path_factory.mktemp("verify")
     sources = Deliveries(root / "sources")
-    lake = Lakehouse.open(
-        lake=str(root / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=engine_name,
-    )
+    lake = sources.lake(root / "lake", engine_name)
     sources.songs("1.json", [song(), song(song_id="SONG2", artist_id="ARTIST2", title="Sums")])
     sources.logs("1.json", [play(f"2018-11-02 10:00:{n:02}", itemInSession=n) for n in range(40)])
     lake.run()
@@ -56,12 +51,7 @@ def lake(right_lake: tuple[Lakehouse, Deliveries], tmp_path: Path) -> Lakehouse:
     """A copy that a test may damage."""
     original, sources = right_lake
     shutil.copytree(original.settings.lake, tmp_path / "lake")
-    return Lakehouse.open(
-        lake=str(tmp_path / "lake"),
-        song_data=str(sources.song_data),
-        log_data=str(sources.log_data),
-        engine=original.settings.engine,
-    )
+    return sources.lake(tmp_path / "lake", original.settings.engine)
 
 
 def findings(verdict: Verdict) -> dict[tuple[str, str | None], str]:

@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from runtime.errors import EngineError
 
@@ -87,28 +87,44 @@ def cached() -> list[Path]:
 
 def resolve() -> list[Path]:
     """Fetch the jars from Maven Central by delta-spark's own rules and keep the five we need."""
-    sys.stderr.write("fetching the Delta Lake jars for Spark (once, about 13 MB) …\n")
+    excluded = ",".join(f"{group}:*" for group in SHIPPED)
+    said = fetch("Delta Lake jars for Spark (once, about 13 MB)", RESOLVE, [excluded], _keep)
+    return cached() or unfetched("Delta Lake jars", cache_folder(), said)
+
+
+def fetch(what: str, script: str, arguments: Sequence[str], keep: Callable[[list[Path]], None]) -> str:
+    """Have a Spark session of its own process resolve jars with Ivy, and keep them; gives what it said.
+
+    The script finds Ivy's folder in its first argument; `keep` gets the jars while that folder is there.
+    """
+    sys.stderr.write(f"fetching the {what} …\n")
+    # Under spark-submit it would join the waiting JVM instead of starting its own.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_GATEWAY")}
     with tempfile.TemporaryDirectory() as ivy:
-        excluded = ",".join(f"{group}:*" for group in SHIPPED)
-        # Under spark-submit it would join the waiting JVM instead of starting its own.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_GATEWAY")}
-        done = subprocess.run(
-            [sys.executable, "-c", RESOLVE, ivy, excluded], env=environment, capture_output=True, text=True
-        )
-        for name in NEEDED:
-            for jar in Path(ivy, "jars").glob(f"io.delta_{name}.jar"):
-                # Moved in one step, so that a parallel start never sees half a jar.
-                part = cache_folder() / f"{jar.name}.{os.getpid()}"
-                shutil.copy(jar, part)
-                part.rename(cache_folder() / jar.name.removeprefix("io.delta_"))
-    if jars := cached():
-        return jars
-    why = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
+        command = [sys.executable, "-c", script, ivy, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        keep(sorted(Path(ivy, "jars").glob("*.jar")) if done.returncode == 0 else [])
+    return done.stderr
+
+
+def unfetched(what: str, folder: Path, said: str) -> NoReturn:
+    """Raises EngineError with the last line that was said."""
+    why = next((line for line in reversed(said.splitlines()) if line.strip()), "no output")
     raise EngineError(
-        f"engine spark: the Delta Lake jars could not be fetched into {cache_folder()}: {why.strip()} "
-        "Check the connection to Maven Central (or set spark.jars.ivySettings for a mirror), or use "
-        "the default engine, sail, which needs none."
+        f"engine spark: the {what} could not be fetched into {folder}: {why.strip()} Check the "
+        "connection to Maven Central (or set spark.jars.ivySettings for a mirror), or use the default "
+        "engine, sail, which needs none."
     )
+
+
+def _keep(jars: list[Path]) -> None:
+    """Copy those needed, each in one step, so that a parallel start never sees half a jar."""
+    for jar in jars:
+        name = jar.name.removeprefix("io.delta_")
+        if any(Path(name).match(f"{needed}.jar") for needed in NEEDED):
+            part = cache_folder() / f"{name}.{os.getpid()}"
+            shutil.copy(jar, part)
+            part.rename(cache_folder() / name)
 
 
 if __name__ == "__main__":  # for spark-submit's --jars, where the driver cannot take them later

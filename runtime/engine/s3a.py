@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.engine.jars import cache_folder
-from runtime.errors import EngineError
+from runtime.engine.jars import cache_folder, fetch, unfetched
 from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, Access
 
 SDK = "2.35.4"  # what hadoop-aws 3.5.0 was built with
@@ -66,25 +63,9 @@ def cached() -> list[Path]:
 
 def resolve() -> list[Path]:
     """Fetch the jars from Maven Central and keep them. Raises EngineError."""
-    sys.stderr.write("fetching the S3 jars for Spark (once, about 14 MB) …\n")
-    with tempfile.TemporaryDirectory() as ivy:
-        asked = [ivy, ",".join(coordinates()), ",".join(EXCLUDED)]
-        # Under spark-submit it would join the waiting JVM instead of starting its own.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_GATEWAY")}
-        done = subprocess.run(
-            [sys.executable, "-c", RESOLVE, *asked], env=environment, capture_output=True, text=True
-        )
-        jars = sorted(Path(ivy, "jars").glob("*.jar"))
-        if done.returncode == 0 and jars:
-            _keep(jars)
-    if found := cached():
-        return found
-    why = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
-    raise EngineError(
-        f"engine spark: its S3 jars could not be fetched into {_folder()}: {why.strip()} Check the "
-        "connection to Maven Central (or set spark.jars.ivySettings for a mirror), or use the default "
-        "engine, sail, which needs none."
-    )
+    arguments = [",".join(coordinates()), ",".join(EXCLUDED)]
+    said = fetch("S3 jars for Spark (once, about 14 MB)", RESOLVE, arguments, _keep)
+    return cached() or unfetched("S3 jars", _folder(), said)
 
 
 def settings(access: Access, chosen: Mapping[str, str]) -> dict[str, str]:
@@ -117,6 +98,8 @@ def _folder() -> Path:
 
 def _keep(jars: list[Path]) -> None:
     """Copy the jars, and put their folder into its place in one step: a parallel start never sees half."""
+    if not jars:
+        return
     part = _folder().with_name(f"{_folder().name}.{os.getpid()}")
     part.mkdir(parents=True)
     for jar in jars:
