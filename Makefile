@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --durations=10
+ON_SAIL := $(PYTEST) --engine sail --numprocesses auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo cluster-demo test test-slow check bench bench-large notebook dist lock clean FORCE
@@ -24,16 +25,17 @@ demo: $(READY) ## raw files to a star schema and back in time, in a minute (ENGI
 cluster-demo: $(READY) dist ## the same gold on a real Spark cluster: a master, two workers, spark-submit (needs Java)
 	@$(BIN)/python -m runtime.demo_on_cluster
 
-# Both engines run even when the first fails: one report a change, not two.
+# Both engines run even when the first fails: one report a change, not two. Sail's tests share the cores, a file
+# to a process; Spark takes them all for itself.
 test: $(READY) ## run the tests, on Sail and then on Spark where Java is there
 	@status=0; \
-	$(PYTEST) --engine sail -m "not slow" || status=1; \
+	$(ON_SAIL) -m "not slow" || status=1; \
 	$(PYTEST) --engine spark -m "engine and not slow" || status=1; \
 	exit $$status
 
 test-slow: $(READY) ## run the tests with the slow ones
 	@status=0; \
-	$(PYTEST) --engine sail || status=1; \
+	$(ON_SAIL) || status=1; \
 	$(PYTEST) --engine spark -m engine --all || status=1; \
 	exit $$status
 

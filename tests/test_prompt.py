@@ -154,6 +154,7 @@ def test_tab_completes_tables_columns_keywords_and_commands(opened: OpenTerminal
     assert '[{"one": 1}\n]' in terminal.ask("select 1 as one;")
     terminal.type("select us" + TAB * 2)
     terminal.see("user_agent")
+    terminal.see(READY)  # the line again, below the choice
     terminal.type(CTRL_C)
     terminal.see(READY)
     terminal.type(CTRL_D)
