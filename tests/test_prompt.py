@@ -30,6 +30,8 @@ UNSHOWN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>]|\r")
 BEGUN = re.compile(r"\x1b(\[[0-?]*)?\Z")
 # A prompt that is ready switches this mode on. The line is painted again at its end, without it.
 MODE, READY = "\x1b[?2004h", "(ready)"
+# In the new process, not between fork and exec: the threads of an engine here do not stand a fork.
+LOG_IN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 CTRL_C, CTRL_D, TAB, ENTER, UP = "\x03", "\x04", "\t", "\r", "\x1b[A"
 
 
@@ -39,11 +41,11 @@ class Terminal:
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], stdout: int | None = None):
         self._side, theirs = pty.openpty()
         self.begun = time.monotonic()
+        command = [sys.executable, str(ROOT / "lakehouse.py"), *words]
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "lakehouse.py"), *words],
+            command if stdout is not None else [sys.executable, "-c", LOG_IN, *command],
             stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs,
             env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **environment},
-            preexec_fn=lambda: os.login_tty(theirs) if stdout is None else None,
         )  # fmt: skip
         os.close(theirs)
         self._raw = self._shown = ""
@@ -226,8 +228,10 @@ def test_a_state_folder_that_cannot_be_made_costs_only_the_history(
     assert terminal.ends() == 0
 
 
-def test_a_prompt_that_is_terminated_ends_as_every_command_does(opened: OpenTerminal) -> None:
+@pytest.mark.parametrize("after", [0, 0.001, 0.003, 0.01, 0.03, 0.1])
+def test_a_prompt_that_is_terminated_ends_as_every_command_does(opened: OpenTerminal, after: float) -> None:
     terminal = opened()
+    time.sleep(after)
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.ends() == 143
 
@@ -278,7 +282,7 @@ def test_a_lake_without_a_batch_is_told_before_any_prompt(tmp_path: Path) -> Non
 def test_the_prompt_needs_no_engine_and_no_duckdb_before_the_first_statement(lake: Lakehouse) -> None:
     code = (
         "import sys, runtime.cli.prompt.terminal as t\n"
-        "t.PromptSession.prompt = lambda *_: (_ for _ in ()).throw(EOFError)\n"
+        "t.PromptSession.prompt = lambda *_, **_named: (_ for _ in ()).throw(EOFError)\n"
         "from runtime.cli.invocation import Invocation\n"
         f"t.converse(Invocation(lake={lake.settings.lake!r}), batch=None, as_of=None)\n"
         "print(sorted({'pyspark', 'pysail', 'duckdb', 'pandas'} & set(sys.modules)))"

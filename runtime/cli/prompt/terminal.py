@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -29,11 +32,34 @@ def converse(asked: Invocation, *, batch: int | None, as_of: str | None) -> None
     asked.say("One reading statement, ended by a semicolon; .help says what else; Ctrl-D leaves.")
     while True:
         try:
-            conversation.say(session.prompt(conversation.mark))
+            conversation.say(_line(session, conversation.mark))
         except KeyboardInterrupt:
             continue
         except (EOFError, Leave):
             return
+
+
+def _line(session: PromptSession[str], mark: str) -> str:
+    """What is typed. SIGTERM ends the prompt by way of its event loop, and is raised again when that is over:
+    an exception in the midst of the loop would be shown, and a key waited for."""
+    came = threading.Event()
+
+    def leave() -> None:
+        if came.is_set() and session.app.future is not None and not session.app.future.done():
+            session.app.exit(exception=EOFError)
+
+    def told(_signal: int, _frame: FrameType | None) -> None:
+        came.set()
+        if session.app.loop is not None:
+            session.app.loop.call_soon_threadsafe(leave)
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        return session.prompt(mark, pre_run=leave)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came.is_set():
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _session(conversation: Conversation) -> PromptSession[str]:
