@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("bronze", "silver", "gold", "runtime", "conf", "lakehouse.py")
-TIMES = re.compile(r"\d+\.\d+(?= s\b|\s+sail$)|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?")
+TIMES = re.compile(r"\d+\.\d+(?= s\b|\s+sail$)|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+Z)?")
 
 
 def check_out(to: Path) -> Path:
