@@ -29,6 +29,7 @@ import pandas as pd
 
 from lakehouse import Lakehouse
 from runtime.errors import LakehouseError
+from runtime.report.questions import BROWSER
 
 # Charts become pictures here: they print, and showing them needs no network.
 alt.renderers.enable("png", ppi=144)
@@ -165,7 +166,8 @@ alt.vconcat(alt.hconcat(*charts[:2]), alt.hconcat(*charts[2:]))
 # %% [markdown]
 # ## Sessions and browsers
 #
-# A session's length is the time from its first event to its last, on any page.
+# A session's length is the time from its first event to its last, on any page. `BROWSER` is the expression
+# that the report reads browsers with.
 
 # %%
 lengths = now.sql("""
@@ -174,17 +176,17 @@ lengths = now.sql("""
     group by session_id
 """).to_pandas()
 lengths = lengths.groupby("minutes").size().reset_index(name="sessions")
-browsers = now.sql("""
-    select coalesce(regexp_extract(user_agent, '([A-Za-z]+)/[0-9.]+$', 1), 'not told') as browser,
-        count(*) as plays
+browsers = now.sql(f"""
+    select {BROWSER} as browser, count(*) as plays
     from gold.songplays group by browser order by plays desc, browser limit 8
 """).to_pandas()
 
+every_hour = alt.Axis(values=list(range(0, int(lengths["minutes"].max()) + 61, 60)))
 long = (
     alt.Chart(lengths, title="How long sessions are")
     .mark_bar(color=BLUE)
     .encode(
-        x=alt.X("minutes:Q", title="Length (minutes, from 15 to 15)", bin="binned"),
+        x=alt.X("minutes:Q", title="Length (minutes, in steps of 15)", bin="binned", axis=every_hour),
         x2=alt.X2("end:Q"),
         y=alt.Y("sessions:Q", title="Sessions (count)"),
     )
@@ -220,7 +222,7 @@ per_level = pd.concat(
 bars = alt.Chart(per_level, title="Plays in the lake, per level").encode(
     x=alt.X("level:N", title="Level of the listener", axis=alt.Axis(labelAngle=0)),
     xOffset=alt.XOffset("batch:N", sort=None),
-    y=alt.Y("plays:Q", title="Plays (count)"),
+    y=alt.Y("plays:Q", title="Plays (count)", axis=alt.Axis(grid=False)),
 )
 alt.layer(
     bars.mark_bar().encode(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import re
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from tests.notebooks import environment_of, execute
 
 NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
 RUN = "from lakehouse import Lakehouse; Lakehouse.open().run()"
+SCREENSHOTS = Path("data/screenshots")  # for whoever changes the notebook to look at
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -56,6 +61,8 @@ def outputs(filled: Path) -> list[Any]:
     """What the cells put out, in order."""
     notebook = read_notebook()
     execute(notebook, filled, NOTEBOOK.parent)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, SCREENSHOTS / "explore.ipynb")  # type: ignore[no-untyped-call]
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
@@ -125,8 +132,10 @@ def test_pyspark_counts_the_plays_of_an_hour_as_the_lake_does(outputs: list[Any]
 def test_the_charts_are_pictures_of_a_readable_size(outputs: list[Any]) -> None:
     pictures = [o for o in outputs if "image/png" in o.get("data", {})]
     assert len(pictures) == 5
-    for picture in pictures:
-        assert base64.b64decode(picture.data["image/png"]).startswith(PNG)
+    for number, picture in enumerate(pictures, start=1):
+        drawn = base64.b64decode(picture.data["image/png"])
+        (SCREENSHOTS / f"explore-{number}.png").write_bytes(drawn)
+        assert drawn.startswith(PNG)
         assert 300 < picture.metadata["image/png"]["width"] < 800  # pixels; a page is 800 wide
 
 
@@ -136,3 +145,31 @@ def test_without_data_the_first_cell_says_how_to_get_some(tmp_path: Path) -> Non
     with pytest.raises(CellExecutionError, match="make demo") as stopped:
         execute(read_notebook(), tmp_path, ROOT)
     assert stopped.value.ename == "SystemExit"
+
+
+def test_jupyterlab_opens_it_as_make_notebook_does(tmp_path: Path) -> None:
+    (verb,) = re.findall(r"^notebook:.*\n\t@\$\(BIN\)/python -m (.*)", (ROOT / "Makefile").read_text(), re.M)
+    environment = os.environ | {"JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    words = [sys.executable, "-m", *verb.split(), "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    with (log := tmp_path / "log").open("w") as told:
+        server = subprocess.Popen(words, cwd=ROOT, env=environment, stderr=told, stdout=told)
+    try:
+        address, token = address_in(log, server)
+        # What a browser would be sent to, and what is there.
+        assert any("/tree/explore.ipynb" in page.read_text() for page in tmp_path.glob("*.html"))
+        with urllib.request.urlopen(f"{address}api/contents/explore.ipynb?{token}") as answer:
+            cells = json.load(answer)["content"]["cells"]
+        assert [cell["source"] for cell in cells] == [cell.source for cell in read_notebook().cells]
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def address_in(log: Path, server: subprocess.Popen[bytes]) -> tuple[str, str]:
+    """Where the server says that it listens, and the token it wants."""
+    give_up = time.monotonic() + 60
+    while not (found := re.search(r"(http://127\S+/)lab\?(token=\w+)", log.read_text())):
+        assert time.monotonic() < give_up, log.read_text()
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.2)
+    return found[1], found[2]
