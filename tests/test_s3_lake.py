@@ -21,7 +21,8 @@ from tests.deliveries import Deliveries, event, play, song
 from tests.s3_server import S3Server, keys, upload
 from tests.snapshots import contents
 
-pytestmark = pytest.mark.engine
+# A whole lake through S3Proxy and a cold Spark: two minutes on two idle cores, many on a busy machine.
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 OpenLake = Callable[..., Lakehouse]
 ROOT = Path(__file__).parent.parent
 
