@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import answers, large, page, reading
+from benchmarks import answers, costs, large, page, reading
 from benchmarks.cases import Workspace, first_loads, nothing_new, one_more_day, timed
 from benchmarks.data import sources
 from benchmarks.processes import figures
@@ -58,6 +58,7 @@ def measured(folder: Path, events: int, rounds: int, *, spark: bool) -> dict[str
         "cases": [{"name": n, "who": w, **figures(r)} for (n, w), r in runs.items()],
         "month": reading.month(lake, rounds),
         "questions": reading.questions(lake, rounds),
+        "costs": costs.measured(at, spark=spark),
     }
 
 

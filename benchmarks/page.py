@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import large, reading, scale
+
 RESULTS = Path(__file__).parent / "results"
+NOT_YET = "Not measured yet: `{}` does it."
+PICTURED = "![Seconds of a first load and of one more day, by who does it](benchmarks.svg)"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.svg"
 OURS = "lakehouse on Sail"
 AGAINST = {
@@ -58,6 +62,44 @@ def question_rows(found: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 QUESTION_HEADER = ("question", "lakehouse ms", "bare library ms", "ratio")
 
 
+LOAD_HEADER = ("lake", "first load s", "peak MB", "one more day s", "spread s", "read MB", "written MB")
+
+
+def load_rows(found: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    """Each size of lake: how long it took to load, and what the same day onto it costs."""
+    for lake, load in found["loads"].items():
+        day = found["one more day"][lake]
+        spread = f"{min(day['seconds']):.2f} to {max(day['seconds']):.2f}"
+        moved = (f"{day[f'{verb}_bytes'] / 1e6:,.0f}" for verb in ("read", "written"))
+        yield (
+            lake,
+            f"{load['median']:.1f}",
+            f"{load['peak_bytes'] / 1e6:,.0f}",
+            f"{day['median']:.2f}",
+            spread,
+            *moved,
+        )
+
+
+PART_HEADER = ("table", "step", "seconds", "CPU s", "rows", "files", "MB")
+LEAST = 0.01  # of the whole: what takes less is summed up
+
+
+def part_rows(profile: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    """The parts of a profile that take a hundredth of it or more; the rest in one row, then the whole."""
+    small = [0.0, 0.0]
+    for part in profile["parts"]:
+        if max(part["seconds"] / profile["seconds"], part["cpu"] / profile["cpu"]) < LEAST:
+            small = [small[0] + part["seconds"], small[1] + part["cpu"]]
+            continue
+        written = (f"{part[n]:,}" if part[n] is not None else "" for n in ("rows", "files"))
+        size = f"{part['bytes'] / 1e6:,.1f}" if part["bytes"] is not None else ""
+        took = f"{part['seconds']:.2f}", f"{part['cpu']:.2f}"
+        yield part["table"] or "", part["step"], *took, *written, size
+    yield "", "each of the others below 1 %", f"{small[0]:.2f}", f"{small[1]:.2f}", "", "", ""
+    yield "", "in all", f"{profile['seconds']:.2f}", f"{profile['cpu']:.2f}", "", "", ""
+
+
 def draw(found: Mapping[str, Any]) -> None:
     """The loads as bars, by case and who, into docs/benchmarks.svg."""
     import altair as alt
@@ -89,3 +131,42 @@ def draw_all() -> None:
     """The picture anew; the tables are generated with the other parts of the docs."""
     if found := results("bench"):
         draw(found)
+
+
+Table = Callable[[Iterable[str], Iterable[Iterable[str]]], str]
+
+
+def parts(table: Table) -> dict[str, Callable[[], str]]:
+    """The generated parts of docs/performance.md; `table` writes a header and rows as Markdown."""
+    return {
+        "bench": lambda: _of(
+            "bench", lambda f: f"{machine(f)}\n\n{table(CASE_HEADER, case_rows(f))}\n\n{PICTURED}"
+        ),
+        "bench-reading": lambda: _of("bench", lambda f: table(QUESTION_HEADER, question_rows(f))),
+        "bench-profiles": lambda: _of("bench", lambda f: _profiles(f, table)),
+        "bench-scale": lambda: _of("bench", lambda f: table(scale.HEADER, scale.rows(f))),
+        "bench-large": lambda: _of("large", lambda f: _large(f, table)),
+    }
+
+
+def _of(name: str, said: Callable[[dict[str, Any]], str]) -> str:
+    found = results(name)
+    command = "make bench" if name == "bench" else "make bench-large"
+    return NOT_YET.format(command) if found is None else said(found)
+
+
+def _profiles(found: Mapping[str, Any], table: Table) -> str:
+    profiles = found["costs"]["profiles"].items()
+    return "\n\n".join(f"**{name}**\n\n{table(PART_HEADER, part_rows(p))}" for name, p in profiles)
+
+
+def _large(found: Mapping[str, Any], table: Table) -> str:
+    small, one_file = found["after small batches"], found["one large file"]
+    also = (
+        f"One more day after {large.SMALL_BATCHES} small batches: {small['median']:.2f} s. Ten months in one "
+        f"file: {one_file['median']:.0f} s, at most {one_file['peak_bytes'] / 1e9:.2f} GB of memory."
+    )
+    month = (
+        f"A month of the 10M lake as Arrow: {reading.median_ratio(found['month of 10M']):.2f} times delta-rs."
+    )
+    return f"{machine(found)}\n\n{table(LOAD_HEADER, load_rows(found))}\n\n{also} {month}"

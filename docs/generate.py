@@ -16,6 +16,7 @@ import click
 import bronze
 import gold
 import silver
+from benchmarks.page import parts as benchmark_parts
 from bronze import log_data
 from docs import settings
 from runtime.cli.invocation import shared_options
@@ -34,7 +35,7 @@ PAGES = (
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{n}.md"
-        for n in ("tables", "commands", "configuration", "input", "export", "adding-a-table")
+        for n in ("tables", "commands", "configuration", "input", "export", "adding-a-table", "performance")
     ),
 )
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
@@ -281,6 +282,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "star": star,
     "users-module": users_module,
     "user-levels-module": user_levels_module,
+    **benchmark_parts(markdown_table),
 }
 
 if __name__ == "__main__":

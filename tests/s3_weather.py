@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 BUSY = (
@@ -60,7 +60,7 @@ class BadWeather:
         """Where clients find it."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> BadWeather:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
