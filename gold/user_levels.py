@@ -10,9 +10,8 @@ from silver import events as silver_events
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-LAST_AT_ITS_INSTANT = """row_number() over (
-    partition by user_id, event_at order by session_id desc, item_in_session desc
-) as _rank"""
+# The windows below share it, so the events are sorted once.
+IN_ORDER = "over (partition by user_id order by event_at, session_id, item_in_session)"
 
 
 def build(events: DataFrame) -> DataFrame:
@@ -22,12 +21,17 @@ def build(events: DataFrame) -> DataFrame:
     so no interval is empty.
     """
     identified = events.where("user_id is not null")
-    seen = identified.selectExpr("user_id", "level", "event_at", LAST_AT_ITS_INSTANT).where("_rank = 1")
-    beside_the_one_before = seen.selectExpr(
+    beside_the_next = identified.selectExpr(
         "user_id",
         "level",
-        "event_at as valid_from",
-        "lag(level) over (partition by user_id order by event_at) as _level_before",
+        "event_at",
+        "session_id",
+        "item_in_session",
+        f"lead(event_at) {IN_ORDER} as _next_at",
+    )
+    last_at_their_instant = beside_the_next.where("not (event_at <=> _next_at)")
+    beside_the_one_before = last_at_their_instant.selectExpr(
+        "user_id", "level", "event_at as valid_from", f"lag(level) {IN_ORDER} as _level_before"
     )
     starts = beside_the_one_before.where("not (level <=> _level_before)")
     return starts.selectExpr(

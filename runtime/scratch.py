@@ -46,8 +46,8 @@ def size(space: str, access: Access) -> dict[str, int]:
         pages = bucket_of(space, access).list(split(space)[1] + "/")
         found = [(item["path"], item["size"]) for page in pages for item in page]
     else:
-        found = [(str(file), file.stat().st_size) for file in Path(space).rglob("*.parquet")]
-    sizes = [bytes_ for path, bytes_ in found if path.endswith(".parquet")]
+        found = [(str(file), file.stat().st_size) for file in Path(space).rglob("*.*")]
+    sizes = [bytes_ for path, bytes_ in found if path.endswith((".parquet", ".arrow"))]
     return {"files": len(sizes), "bytes": sum(sizes)}
 
 

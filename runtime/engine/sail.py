@@ -7,10 +7,11 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from runtime import scratch
 from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
-from runtime.s3.access import AWS, Access
+from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.options import variables
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ class Sail:
         return read_pinned(self.spark, table, self._access, self.partitions)
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
-        """Written to scratch space as a Delta table: Sail's cache does nothing yet, and it writes no
-        Parquet at all for no rows."""
-        rows.write.format("delta").mode("overwrite").save(plain(uri))
-        return self.spark.read.format("delta").load(plain(uri))
+        """Written to scratch space, as Sail's cache does nothing yet: on disk as Arrow files, which cost
+        least to make; it cannot read those in a bucket, so there as a Delta table."""
+        form = "delta" if is_s3(uri) else "arrow"
+        rows.write.format(form).mode("overwrite").save(plain(uri))
+        reader = self.spark.read.format(form)
+        if form == "arrow" and not scratch.size(uri, self._access)["files"]:
+            reader = reader.schema(rows.schema)  # for no rows it writes no file, which would tell
+        return reader.load(plain(uri))
