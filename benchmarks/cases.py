@@ -118,10 +118,13 @@ def nothing_new(at: Workspace) -> list[Case]:
     ]
 
 
-def timed(cases: Sequence[Case], rounds: int) -> dict[tuple[str, str], list[Run]]:
-    """Every case once, then every case again …, so that a slow moment of the machine meets all alike."""
+def timed(cases: Sequence[Case], rounds: int, done: int = 0) -> dict[tuple[str, str], list[Run]]:
+    """Every case once, then every case again …, so that a slow moment of the machine meets all alike.
+
+    `done`: so many of the rounds are over already.
+    """
     runs: dict[tuple[str, str], list[Run]] = {(case.name, case.who): [] for case in cases}
-    for number in range(rounds):
+    for number in range(done, rounds):
         for case in cases:
             if number < case.rounds:
                 case.prepare()
