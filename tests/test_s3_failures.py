@@ -22,6 +22,8 @@ from tests.test_two_writers import in_slow
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 30  # within which a refusal must be told
+PATIENCE = 800  # seconds for a run: 20 with Spark on two idle cores, and 300 where ten others worked
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Disturbed:
         return self.wait()
 
     def wait(self) -> Ended:
-        out, err = self.process.communicate(timeout=280)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return Ended(self.process.returncode, out, err, time.monotonic() - self._begun)
 
 

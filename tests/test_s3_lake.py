@@ -146,7 +146,6 @@ def test_small_files_in_a_bucket_are_merged_and_removed_but_for_pinned_batches(
     assert lake.vacuum(history_days=0).is_empty
 
 
-@pytest.mark.long_on_spark
 def test_what_a_killed_run_left_in_a_bucket_is_rolled_back(
     s3: S3Server, bucket_lake: OpenLake, engine: Engine, deliveries: Deliveries
 ) -> None:

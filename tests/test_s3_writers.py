@@ -18,7 +18,7 @@ from runtime.ledger import Ledger
 from runtime.s3.access import Access
 from tests.deliveries import Deliveries
 from tests.s3_server import REGION, S3Server
-from tests.test_s3_failures import Commands, assert_same_contents, first_day, on, second_day
+from tests.test_s3_failures import PATIENCE, Commands, assert_same_contents, first_day, on, second_day
 from tests.test_two_writers import in_slow
 
 WHEREVER = (
@@ -101,6 +101,7 @@ def starting_together(racers: list[subprocess.Popen[str]]) -> list[subprocess.Po
 
 @pytest.mark.engine
 @pytest.mark.long_on_spark
+@pytest.mark.timeout(4 * PATIENCE)
 @pytest.mark.parametrize("where", in_slow(*WHEREVER, but="after Workbench.append#2"))
 def test_a_run_paused_past_its_lease_in_a_bucket_publishes_nothing_and_is_rolled_back(
     s3: S3Server, engine: Engine, deliveries: Deliveries, open_lake: Callable[..., Lakehouse], where: str
