@@ -143,16 +143,16 @@ def parts(table: Table) -> dict[str, Callable[[], str]]:
             "bench", lambda f: f"{machine(f)}\n\n{table(CASE_HEADER, case_rows(f))}\n\n{PICTURED}"
         ),
         "bench-reading": lambda: _of("bench", lambda f: table(QUESTION_HEADER, question_rows(f))),
-        "bench-profiles": lambda: _of("bench", lambda f: _profiles(f, table)),
-        "bench-scale": lambda: _of("bench", lambda f: table(scale.HEADER, scale.rows(f))),
+        "bench-profiles": lambda: _of("bench", lambda f: _profiles(f, table), "costs"),
+        "bench-scale": lambda: _of("bench", lambda f: table(scale.HEADER, scale.rows(f)), "costs"),
         "bench-large": lambda: _of("large", lambda f: _large(f, table)),
     }
 
 
-def _of(name: str, said: Callable[[dict[str, Any]], str]) -> str:
+def _of(name: str, said: Callable[[dict[str, Any]], str], part: str = "machine") -> str:
     found = results(name)
     command = "make bench" if name == "bench" else "make bench-large"
-    return NOT_YET.format(command) if found is None else said(found)
+    return said(found) if found and part in found else NOT_YET.format(command)
 
 
 def _profiles(found: Mapping[str, Any], table: Table) -> str:
