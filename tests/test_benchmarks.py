@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import duckdb
@@ -54,3 +55,11 @@ def test_the_pyspark_peers_end_with_the_rows_of_the_lake(tmp_path: Path) -> None
 def test_a_command_that_fails_is_not_timed() -> None:
     with pytest.raises(Failed, match="no such thing"):
         run(["sh", "-c", "echo no such thing; exit 3"])
+
+
+def test_the_time_of_a_process_that_outlives_its_parent_counts() -> None:
+    busy = "import time; end = time.time() + 1.5\nwhile time.time() < end: pass"
+    parent = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {busy!r}]); time.sleep(1)"
+    )
+    assert run([sys.executable, "-c", parent]).cpu > 0.25
