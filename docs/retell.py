@@ -21,7 +21,7 @@ from pathlib import Path
 
 from runtime.sample import write_sample
 from tests.checkout import ROOT, check_out, demonstrated, lines_without_times
-from tests.pages import BLOCK, PAGES, SCENE, Block, block_of, blocks, edit, said_not_run
+from tests.pages import BLOCK, PAGES, SCENE, Block, block_of, blocks, edit, said_by_hand
 
 HOME = "~/lakehouse"  # where the pages are told; no longer than any folder they are run in
 WIDEST = 130  # columns of a line; what is cut away of a longer one is marked
@@ -68,7 +68,7 @@ class Story:
     def told(self, found: re.Match[str]) -> str:
         """A block, as it should be shown."""
         block = block_of(found)
-        if said_not_run(found):
+        if said_by_hand(found):
             return found[0]
         if block.kind in ("file", "lines of"):
             edit(self.folder, block)
@@ -121,8 +121,8 @@ class Story:
 
 def shows(shown: Sequence[str], printed: Sequence[str]) -> bool:
     """Whether a page shows what was printed: all of it, but for what `…` leaves out, and times."""
-    first, *others = _parts(_masked(shown))
-    rest = _masked(printed)
+    first, *others = _parts(masked(shown))
+    rest = masked(printed)
     if not others:
         return rest == first
     if rest[: len(first)] != first:
@@ -148,8 +148,8 @@ def _parts(lines: Sequence[str]) -> list[list[str]]:
     return parts
 
 
-def _masked(lines: Sequence[str]) -> list[str]:
-    """Without times and sizes, and without the length of lines, which depends on the folder."""
+def masked(lines: Sequence[str]) -> list[str]:
+    """Lines without times and sizes, and without the length of lines, which depends on the folder."""
     sizes = re.compile(r"\b[\d.,]+ [KMG]?i?B\b")
     return [re.sub("─+", "─", sizes.sub("#", line)) for line in lines_without_times("\n".join(lines))]
 

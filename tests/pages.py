@@ -74,9 +74,9 @@ def blocks(page: str) -> list[Block]:
     return [block_of(found) for found in BLOCK.finditer(page)]
 
 
-def said_not_run(found: re.Match[str]) -> bool:
-    """Whether the sentence before the block says that it was not run."""
-    return found.string[: found.start()].rstrip().endswith("Not run here.")
+def said_by_hand(found: re.Match[str]) -> bool:
+    """Whether the sentence before the block says if anyone ran it: it is none for a test."""
+    return found.string[: found.start()].rstrip().endswith(("Not run here.", "Run here."))
 
 
 def unheld(page: str) -> list[Block]:
@@ -89,7 +89,7 @@ def unheld(page: str) -> list[Block]:
         for block in [block_of(found)]
         if not (is_run and (block.is_told or block.is_doctest or block.is_program))
         and block.kind not in HELD
-        and not said_not_run(found)
+        and not said_by_hand(found)
     ]
 
 

@@ -169,11 +169,11 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("run", "--full-refresh --fail-fast --retry-bad --fail-on-quarantine --watch"),
+        ("run", "--full-refresh --fail-fast --retry-bad --fail-on-quarantine --profile --watch"),
         ("plan", "--check"),
         ("sample", "--out --events --songs --days --seed --dirty"),
         ("status", ""),
-        ("history", ""),
+        ("history", "--profile"),
         ("query", "--batch --as-of"),
         ("verify", "--table"),
         ("quarantine list", ""),
