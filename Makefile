@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --durations=10
-ON_SAIL := $(PYTEST) --engine sail --numprocesses auto --dist loadfile
+ON_SAIL := $(PYTEST) --engine sail --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo cluster-demo test test-slow check bench bench-large notebook dist lock clean FORCE

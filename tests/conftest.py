@@ -42,6 +42,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in apart]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a test waits for processes and servers more than it computes."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """With LAKEHOUSE_NO_SKIPS=1 a skipped test fails: CI must not pass by leaving tests out."""

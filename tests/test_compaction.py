@@ -32,6 +32,7 @@ def kinds(lake: Lakehouse) -> list[str]:
     return [state["kind"] for state in lake.history()]
 
 
+@pytest.mark.long_on_spark
 def test_optimize_leaves_few_files_the_same_rows_and_older_batches_readable(
     open_lake: OpenLake, deliveries: Deliveries
 ) -> None:

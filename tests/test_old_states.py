@@ -103,6 +103,7 @@ def test_a_pin_survives_vacuum_and_the_clean_up_of_the_logs(
 
 
 @pytest.mark.spark_only
+@pytest.mark.long_on_spark
 def test_spark_reads_a_pinned_batch_by_its_versions_after_30_days_and_a_vacuum(
     open_lake: OpenLake, deliveries: Deliveries, spark: SparkSession
 ) -> None:

@@ -48,6 +48,7 @@ def assert_as_if_always_so(open_lake: OpenLake, engine: Engine, lake: Lakehouse,
     assert lake.status()["quarantine"] == other.status()["quarantine"]
 
 
+@pytest.mark.long_on_spark
 def test_a_record_that_passes_now_is_taken_in_and_gold_follows(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries, gold_is_known: Callable[[], None]
 ) -> None:
