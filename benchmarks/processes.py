@@ -8,13 +8,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.clock import TICKS, children, stat
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,17 @@ def _tree(root: int) -> list[int]:
     while waiting:
         pid = waiting.pop()
         found.append(pid)
-        with suppress(OSError):  # it ended meanwhile
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                waiting += map(int, _text(children).split())
+        waiting += map(int, children(str(pid)))
     return found
 
 
 def _used(pid: int) -> float | None:
     """Processor seconds of a process; None when it ended meanwhile."""
-    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK if fields else None
+    try:
+        fields = stat(str(pid))
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _resident(pid: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,16 +96,19 @@ class Log:
 
 def added(body: bytes) -> list[str]:
     """The paths of the data files that a commit adds, in its order. Raises ValueError, KeyError."""
-    actions = (json.loads(line) for line in body.splitlines())
-    return [action["add"]["path"] for action in actions if "add" in action]
+    return [add["path"] for add in _adds(body)]
 
 
 def sizes_added(body: bytes) -> list[int]:
-    """The sizes of those files, in bytes."""
-    actions = (json.loads(line) for line in body.splitlines())
-    return [action["add"]["size"] for action in actions if "add" in action]
+    """The sizes of those files, in bytes. Raises ValueError, KeyError."""
+    return [add["size"] for add in _adds(body)]
 
 
 def digest_of(body: bytes) -> str:
     """Sixteen hexadecimal digits of SHA-256: against accidents and edits, not against an adversary."""
     return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _adds(body: bytes) -> Iterator[dict[str, Any]]:
+    actions = (json.loads(line) for line in body.splitlines())
+    return (action["add"] for action in actions if "add" in action)

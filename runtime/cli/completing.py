@@ -78,10 +78,11 @@ def batches(context: click.Context, _parameter: click.Parameter, begun: str) -> 
     """
     from runtime.cli.invocation import Invocation
     from runtime.cli.texts import when
+    from runtime.s3.access import is_s3
 
     try:
         lake = Invocation(**(context.obj or {})).open()
-        states = [] if "://" in lake.settings.lake else lake.history()
+        states = [] if is_s3(lake.settings.lake) else lake.history()
     except LakehouseError:
         return []
     told = {str(s["batch_id"]): f"{s['kind']} of {when(s['at'])} UTC" for s in reversed(states)}

@@ -23,9 +23,9 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from runtime.cli.endings import COMPLETION
 from runtime.cli.program import program
 
-ASKED = "_LAKEHOUSE_COMPLETE"
 SCRIPT = Path(__file__).resolve().parents[2] / "lakehouse.py"
 
 BASH = """\
@@ -107,7 +107,7 @@ class _Shell(ShellComplete):
     def source(self) -> str:
         """The script that a shell evaluates. It starts this very Python, whatever is active later."""
         paths = {"python": shlex.quote(sys.executable), "script": shlex.quote(str(SCRIPT))}
-        return self.template % {**paths, "asked": ASKED}
+        return self.template % {**paths, "asked": COMPLETION}
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """The whole words, and the one being typed: the line goes up to the cursor."""
@@ -138,6 +138,6 @@ def complete(asked: str) -> int:
     for shell in (_Bash, _Zsh, _Fish):
         add_completion_class(shell)
     if asked.partition("_")[0] not in ("bash", "zsh", "fish"):
-        sys.stderr.write(f"error: {ASKED} is bash_source, zsh_source or fish_source, got {asked!r}.\n")
+        sys.stderr.write(f"error: {COMPLETION} is bash_source, zsh_source or fish_source, got {asked!r}.\n")
         return 2
-    return shell_complete(program, {}, "python lakehouse.py", ASKED, asked)
+    return shell_complete(program, {}, "python lakehouse.py", COMPLETION, asked)
