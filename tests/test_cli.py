@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -186,17 +185,6 @@ def test_a_command_has_the_options_of_the_contract(here: Run, name: str, options
     own, _, shared = here(*name.split(), "--help").out.partition("Shared options:")
     assert re.findall(r"^  (--[a-z-]+)", own.partition("Options:")[2], re.MULTILINE) == options.split()
     assert "--target" in shared
-
-
-def test_the_help_is_there_at_once() -> None:
-    def seconds() -> float:
-        """Of the processor, whatever else the machine is busy with."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert subprocess_of("--help").code == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(4)) < 0.25
 
 
 def test_the_help_loads_no_engine_and_no_delta() -> None:

@@ -29,14 +29,14 @@ if os.geteuid() == 0:
         assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
-# The most memory that a command line held, in kilobytes, and its processor time.
+# The most memory that a command line held, in kilobytes.
 MEASURED = """
-import re, sys, time
+import re, sys
 from pathlib import Path
 from runtime.cli import main
 main(sys.argv[1:])
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
-print(peak, time.process_time(), file=sys.stderr)
+print(peak, file=sys.stderr)
 """
 
 
@@ -132,13 +132,11 @@ def test_a_mended_file_is_taken_in_and_one_that_may_now_be_read_on_retry(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_bomb_of_20_gigabytes_takes_bounded_memory_and_time(tmp_path: Path) -> None:
+def test_a_bomb_of_20_gigabytes_takes_bounded_memory(tmp_path: Path) -> None:
     sources = Deliveries(tmp_path / "sources")
     gigabyte = gzip.compress(bytes(1 << 30), compresslevel=1)
     (sources.log_data / "a.json.gz").write_bytes(gigabyte * 20)
     line = [sys.executable, "-c", MEASURED, "plan", f"--lake={tmp_path / 'lake'}", *options_of(sources)]
     ended = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "it unpacks to more than 2147483648 bytes" in ended.stdout
-    kilobytes, seconds = map(float, ended.stderr.split())
-    assert kilobytes < 400_000
-    assert seconds < 20
+    assert int(ended.stderr) < 400_000

@@ -205,5 +205,5 @@ def test_processor_time_counts_a_process_that_is_still_running() -> None:
 def test_a_process_is_as_old_as_the_machine_says() -> None:
     first = age_of_process()
     time.sleep(0.1)
-    assert 0.1 <= age_of_process() - first < 5
+    assert age_of_process() - first >= 0.1
     assert Path("/proc/self").exists() is False or first > 0.1

@@ -5,7 +5,6 @@ import json
 from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -376,13 +375,6 @@ def test_progress_is_told_after_each_day(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     write_sample(tmp_path, events=100, songs=5, days=4, progress=lambda *now: told.append(now))
     assert told == [(25, 100), (50, 100), (75, 100), (100, 100)]
-
-
-def test_twenty_thousand_events_take_a_moment(tmp_path: Path) -> None:
-    began = perf_counter()
-    write_sample(tmp_path, events=20_000)
-    # Half a second on a quiet core; the rest is for a busy machine.
-    assert perf_counter() - began < 10
 
 
 @pytest.mark.parametrize("name", ["events", "songs", "days"])

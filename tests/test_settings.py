@@ -555,22 +555,10 @@ def test_a_missing_sample_is_answered_with_the_command_that_makes_it(repository:
 # Cost
 
 
-def test_loading_takes_little_time_and_no_engine() -> None:
-    # The least of three: the rest is what else the machine was doing.
+def test_loading_needs_no_engine() -> None:
     code = (
-        "import sys, time; start = time.process_time(); import runtime.settings as s;"
-        "s.load_settings(environ={}); spent = time.process_time() - start;"
-        "print(spent, *{'pyspark', 'pysail', 'duckdb', 'deltalake'} & set(sys.modules))"
+        "import sys; import runtime.settings as s; s.load_settings(environ={});"
+        "print(*{'pyspark', 'pysail', 'duckdb', 'deltalake', 'pyarrow'} & set(sys.modules))"
     )
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=CONF.parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-        for _ in range(3)
-    ]
-    assert [engines for _, *engines in runs] == [[], [], []]
-    assert min(float(spent) for spent, *_ in runs) < 0.15
+    line = [sys.executable, "-c", code]
+    assert subprocess.run(line, cwd=CONF.parent, capture_output=True, text=True, check=True).stdout == "\n"
