@@ -21,6 +21,7 @@ from runtime.errors import Fenced, LeaseHeld, StorageError, room_needed
 from runtime.ledger import Ledger, now
 from runtime.profiling import step
 from runtime.s3.failures import told
+from runtime.silence import Silence
 
 RACES = 20  # how often a forced release is tried against a holder that is busy committing
 
@@ -36,6 +37,7 @@ class Owner:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._lost: Fenced | None = None
+        self._silence = Silence(ledger.uri, ledger.access, seconds)
         self._beat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
 
     def commit(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -44,6 +46,7 @@ class Owner:
             if self._lost is not None:
                 raise self._lost
             self.ledger.commit(rows, self._lease(released=False))
+            self._silence.broken()
 
     @step("claim the lease")
     def start(self) -> Self:
@@ -55,13 +58,20 @@ class Owner:
             raise held(self.ledger) from None
         self.claim = self.ledger.version
         self._beat.start()
+        self._silence.start()
         return self
 
     @step("release the lease")
     def release(self) -> None:
         """End the lease, unless it is lost already."""
         self._stop.set()
-        self._beat.join()
+        try:
+            self._beat.join()
+            self._give_back()
+        finally:
+            self._silence.stop()
+
+    def _give_back(self) -> None:
         # Fenced: lost without a heartbeat having noticed, so not ours to end. StorageError: nobody can be
         # told, and a lease nobody renews ends by itself.
         with self._lock, suppress(Fenced, StorageError), told(self.ledger.uri, self.ledger.access):
@@ -82,11 +92,13 @@ class Owner:
             with self._lock:
                 try:
                     self.ledger.commit([], self._lease(released=False))
+                    self._silence.broken()
                 except Fenced as lost:
                     self._lost = lost
+                    self._silence.stop()
                     return
-                except Exception:  # a full disk, a network that is away: the owner's own commit will tell
-                    continue
+                except Exception as met:  # a full disk, a network away: the owner's own commit will tell
+                    self._silence.goes_on(met)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -89,6 +90,11 @@ class S3Server:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """From now on take requests and answer none, until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def bucket(self, name: str) -> S3Store:
         """A client of a bucket, which is made if it is not there, for its owner alone."""

@@ -200,27 +200,66 @@ def test_a_run_whose_server_is_killed_ends_in_time_and_the_next_one_is_right(
     own_server: S3Server,
     engine: Engine,
     deliveries: Deliveries,
-    open_lake: Callable[..., Lakehouse],
-    monkeypatch: pytest.MonkeyPatch,
+    assert_the_next_run_is_right: Callable[[], None],
     where: str,
 ) -> None:
+    run = paused_at(where, on(own_server, engine.name, deliveries), deliveries)
+    own_server.kill()
+    run.go_on().assert_refused("s3://lakes/lake", "nothing answers there")
+    assert_the_next_run_is_right()
+
+
+@pytest.mark.engine
+@pytest.mark.long_on_spark
+@pytest.mark.parametrize("where", in_slow(*BOUNDARIES, but="before Workbench.merge#1"))
+def test_a_run_whose_server_answers_no_more_ends_with_its_lease_and_the_next_one_is_right(
+    own_server: S3Server,
+    engine: Engine,
+    deliveries: Deliveries,
+    assert_the_next_run_is_right: Callable[[], None],
+    where: str,
+) -> None:
+    """The engines' own clients would ask again for minutes."""
     commands = on(own_server, engine.name, deliveries)
+    run = paused_at(where, commands, deliveries, "--set=lease_seconds=10")
+    own_server.freeze()
+    run.go_on().assert_refused("s3://lakes/lake", "For 10 s the lease could not be renewed")
+    own_server.kill()
+    assert_the_next_run_is_right()
+
+
+def paused_at(where: str, commands: Commands, deliveries: Deliveries, *more: str) -> Disturbed:
+    """A run that waits at a boundary: of a first one, or of a second one, which has rows to merge."""
     first_day(deliveries)
     if where != BOUNDARIES[0]:
         assert commands.run("run").code == 0
         second_day(deliveries)
-    run = commands.start("run", where=where)
+    run = commands.start("run", *more, where=where)
     run.wait_until_paused()
-    own_server.kill()
-    run.go_on().assert_refused("s3://lakes/lake", "nothing answers there")
-    own_server.start()
-    ended = commands.run("run")
-    assert ended.code == 0, ended.err
-    on_disk = open_lake("disk", deliveries)
-    on_disk.run()
-    for name, value in own_server.environment().items():
-        monkeypatch.setenv(name, value)
-    assert_same_contents(Lakehouse.open(lake="s3://lakes/lake"), on_disk)
+    return run
+
+
+@pytest.fixture
+def assert_the_next_run_is_right(
+    own_server: S3Server,
+    engine: Engine,
+    deliveries: Deliveries,
+    open_lake: Callable[..., Lakehouse],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[], None]:
+    """Starts the server again: a run then gives what one on disk gives."""
+
+    def assert_right() -> None:
+        own_server.start()
+        ended = on(own_server, engine.name, deliveries).run("run")
+        assert ended.code == 0, ended.err
+        on_disk = open_lake("disk", deliveries)
+        on_disk.run()
+        for name, value in own_server.environment().items():
+            monkeypatch.setenv(name, value)
+        assert_same_contents(Lakehouse.open(lake="s3://lakes/lake"), on_disk)
+
+    return assert_right
 
 
 def assert_same_contents(lake: Lakehouse, other: Lakehouse) -> None:

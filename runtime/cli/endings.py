@@ -20,8 +20,9 @@ import click
 
 from runtime.cli.invocation import warn
 from runtime.cli.program import program
-from runtime.errors import LakehouseError
+from runtime.errors import LakehouseError, StorageError
 from runtime.settings_secrets import without_passwords
+from runtime.silence import ending
 from runtime.suggest import nearest
 
 COMPLETION = "_LAKEHOUSE_COMPLETE"  # what a shell asks by
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complete(asked)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _terminable():
+        with _terminable(), ending(_cut_short):
             return _ended(words)
     except BrokenPipeError:
         # The reader of stdout has seen enough. At its exit Python would flush, and complain.
@@ -90,6 +91,14 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _cut_short(error: StorageError) -> None:
+    """End at once: the engine's own threads wait for the bucket, and what is let go of would wait as well."""
+    if sys.stderr.isatty() and sys.__stderr__:
+        sys.__stderr__.write("\x1b[?25h")  # bars hide the cursor
+    warn(f"error: {error}")
+    os._exit(error.exit_code)
 
 
 def _stopped(stop: BaseException) -> tuple[int, str]:

@@ -84,6 +84,16 @@ def explained(error: BaseException, uri: str, access: Access) -> StorageError | 
     return StorageError(f"{uri}: {what} ({_place(uri, access)}). {advice}")
 
 
+def lapsed(uri: str, access: Access, seconds: float, met: Exception | None) -> StorageError:
+    """The error of a run that could not renew its lease for so long; `met` is what came back, if anything."""
+    known = met if isinstance(met, StorageError) else met and explained(met, uri, access)
+    silent = f"{uri}: no answer came ({_place(uri, access)}). Check that the server answers, then run again."
+    return StorageError(
+        f"{known or silent} For {seconds:g} s the lease could not be renewed, so this command was ended: "
+        "readers see the lake as last published, and the next run undoes what this one began."
+    )
+
+
 @contextmanager
 def told(uri: str, access: Access) -> Iterator[None]:
     """In the block, a refusal of S3 is raised as StorageError; local locations are left alone."""
