@@ -38,7 +38,9 @@ builder.getOrCreate().stop()
 """
 FILE_SYSTEM = "org.apache.hadoop.fs.s3a.S3AFileSystem"
 CHAIN = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
-TRIES, PAUSE = "4", "250ms"
+# Each of Hadoop's tries is that many of the SDK's. A MERGE asks for its table's folder and, in vain, for each
+# folder above it, so a request to a server that is gone must fail within seconds.
+SDK_TRIES, MORE_TRIES, PAUSE = "4", "3", "250ms"
 
 
 def hadoop_version() -> str:
@@ -76,8 +78,8 @@ def settings(access: Access, chosen: Mapping[str, str]) -> dict[str, str]:
         "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
         "fs.s3a.aws.credentials.provider": CHAIN,
         "fs.s3a.endpoint.region": access.region or "us-east-1",
-        "fs.s3a.attempts.maximum": TRIES,
-        "fs.s3a.retry.limit": TRIES,
+        "fs.s3a.attempts.maximum": SDK_TRIES,
+        "fs.s3a.retry.limit": MORE_TRIES,
         "fs.s3a.retry.interval": PAUSE,
         "fs.s3a.retry.throttle.limit": "8",
         "fs.s3a.retry.throttle.interval": PAUSE,
