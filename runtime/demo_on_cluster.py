@@ -23,12 +23,15 @@ FOLDER = DATA / "cluster-demo"
 SAMPLE, MARK = FOLDER / "sample", FOLDER / ".demo"
 LAKE, SECOND = FOLDER / "lakehouse", FOLDER / "lakehouse-sail"
 PACKAGE = Path("dist/sparkify-lakehouse.zip")
-# Small data is over before what suits large data has paid: more tasks, plans made anew, compiled stages.
+# Small data is over before what suits large data has paid: more tasks, plans made anew, compiled stages and
+# expressions. And nobody looks at a driver's pages in half a minute.
 SMALL = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.ui.enabled": "false",
 }
 
 

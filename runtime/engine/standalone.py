@@ -20,8 +20,11 @@ from runtime.errors import EngineError
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 180.0  # seconds for a process to say that it is up: 4 when nothing else runs
-# A JVM that lives for a minute earns nothing with its second compiler, which takes half of the CPU.
-SHORT = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# A JVM that lives for a minute earns nothing with its second compiler, which takes half of the CPU; nor with
+# verifying the classes of Spark's own jars.
+SHORT = (
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+)
 MASTER_IS_UP = re.compile(r"Starting Spark master at (spark://\S+)")
 WORKER_IS_UP = re.compile(r"Successfully registered with master")
 
