@@ -190,26 +190,18 @@ class Lakehouse:
 
     def status(self) -> dict[str, Any]:
         """`batch_id`, `tables` (rows, version, files, bytes each) and `quarantine` (by reason)."""
-        known = self._known()
-        assert known.last is not None
-        sizes = ("rows", "version", "files", "bytes")
-        return {
-            "batch_id": known.last.batch_id,
-            "tables": {n: {s: t[s] for s in sizes} for n, t in known.last.tables.items()},
-            "quarantine": reasons(known),
-        }
+        return self.overview()[0]
 
     def upkeep(self) -> dict[str, Any]:
         """What `status` tells a person besides: the last state, pins, unreadable files, the lease."""
         ledger = self._ledger()
-        known = ledger.contents()
-        lease = ledger.lease()
-        return {
-            "last": known.last,
-            "pins": dict(known.pins),
-            "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in known.bad.items()],
-            "lease": lease if is_held(lease) else None,
-        }
+        return _upkeep(ledger.contents(), ledger.lease())
+
+    def overview(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """`status()` and `upkeep()` of one moment."""
+        ledger = self._ledger()
+        known = self._published(ledger)
+        return _status(known), _upkeep(known, ledger.lease())
 
     def history(self, table: str | None = None) -> list[dict[str, Any]]:
         """All published states, oldest first; or one table's commits, each with its batch.
@@ -234,7 +226,7 @@ class Lakehouse:
             "engine",
             "code_version",
         )
-        return [{**{name: getattr(s, name) for name in shown}, **_upkeep(known, s.batch_id)} for s in states]
+        return [{**{name: getattr(s, name) for name in shown}, **_kept(known, s.batch_id)} for s in states]
 
     @property
     def quarantine(self) -> Quarantine:
@@ -373,7 +365,10 @@ class Lakehouse:
         return Snapshot(Runner(self.settings, self.tables).store, self.tables, state, self._engine)
 
     def _known(self) -> Contents:
-        known = self._ledger().contents()
+        return self._published(self._ledger())
+
+    def _published(self, ledger: Ledger) -> Contents:
+        known = ledger.contents()
         if known.last is None:
             raise UsageError(
                 f"{self.settings.lake} holds no published batch yet. Fill it with: "
@@ -385,7 +380,26 @@ class Lakehouse:
         return engine.started(self.settings)
 
 
-def _upkeep(known: Contents, batch: int) -> dict[str, str | None]:
+def _status(known: Contents) -> dict[str, Any]:
+    assert known.last is not None
+    sizes = ("rows", "version", "files", "bytes")
+    return {
+        "batch_id": known.last.batch_id,
+        "tables": {n: {s: t[s] for s in sizes} for n, t in known.last.tables.items()},
+        "quarantine": reasons(known),
+    }
+
+
+def _upkeep(known: Contents, lease: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "last": known.last,
+        "pins": dict(known.pins),
+        "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in known.bad.items()],
+        "lease": lease if is_held(lease) else None,
+    }
+
+
+def _kept(known: Contents, batch: int) -> dict[str, str | None]:
     at = known.vacuumed.get(batch)
     return {"pinned": known.pins.get(batch), "vacuumed_at": at.isoformat() if at else None}
 

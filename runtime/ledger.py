@@ -179,6 +179,7 @@ class Ledger:
     def __init__(self, uri: str, access: Access = AWS) -> None:
         self.uri, self.access = uri, access
         self._table: DeltaTable | None = open_table(uri, access=access)
+        self._read: tuple[int, Contents] | None = None  # what a version of it holds
         self._unsure = set[str]()  # marks of commits of ours that may or may not have come through
 
     @property
@@ -230,10 +231,13 @@ class Ledger:
 
     @step("read the ledger")
     def contents(self) -> Contents:
-        """All facts, read in one pass."""
+        """All facts, read in one pass; the same object as long as nobody adds any."""
         if self._table is None:
             return EMPTY
-        return _contents(self._facts(self._table, "kind <> 'profile'"))
+        version = self.version  # first: a heartbeat of ours may come in between
+        if self._read is None or self._read[0] != version:
+            self._read = version, _contents(self._facts(self._table, "kind <> 'profile'"))
+        return self._read[1]
 
     def profiles(self) -> list[dict[str, Any]]:
         """The profiles that runs kept, oldest first: `batch_id` of the run's last batch, then as taken."""
@@ -251,12 +255,15 @@ class Ledger:
 
     def commit(self, rows: Iterable[Mapping[str, Any]], lease: Mapping[str, Any]) -> None:
         """Append rows under the lease. Raises Fenced when anyone committed since our last commit."""
+        facts, before = _arrow(rows), self.version
         self._fenced(
             lambda properties: write_deltalake(
-                self._opened, _arrow(rows), mode="append", commit_properties=properties
+                self._opened, facts, mode="append", commit_properties=properties
             ),
             lease,
         )
+        if self._read and not facts.num_rows and (self._read[0], self.version) == (before, before + 1):
+            self._read = self.version, self._read[1]
 
     def compact(self, lease: Mapping[str, Any]) -> None:
         """Merge the ledger's own small files once there are many. Raises Fenced as `commit` does."""

@@ -13,7 +13,7 @@ from runtime.batch import Lakeside
 from runtime.delta import Heads, Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
 from runtime.lease import Owner, claim, is_held
-from runtime.ledger import Contents, Ledger, State, profile_row
+from runtime.ledger import EMPTY, Contents, Ledger, State, profile_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.profiling import Profile
 from runtime.progress import Progress, Silent
@@ -39,6 +39,7 @@ class Report:
     new_files: int = 0
     states: list[State] = field(default_factory=list)
     failed: list[BadFile] = field(default_factory=list)
+    stands: Contents = EMPTY  # what the ledger holds, where there was nothing to do
     profile: Profile | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -89,16 +90,16 @@ class Runner:
         self._require_same_shape(known)
         work = self._find(known, retry_bad)
         if work.is_empty and not self._new_tables(known) and not self.unpublished(known):
-            return Report()
+            return Report(stands=known)
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
-            report = self._take_in(owner, retry_bad=retry_bad, fail_fast=fail_fast)
+            if (meanwhile := self.ledger.contents()) is not known:
+                work = self._find(meanwhile, retry_bad)  # another run published before we had the lease
+            report = self._take_in(owner, meanwhile, work, fail_fast=fail_fast)
             _keep_profile(owner, report.states)
         return report
 
-    def _take_in(self, owner: Owner, *, retry_bad: bool, fail_fast: bool) -> Report:
-        known = self.ledger.contents()
-        work = self._find(known, retry_bad)
-        report = Report(new_files=len(work.files), failed=list(work.bad))
+    def _take_in(self, owner: Owner, known: Contents, work: Work, *, fail_fast: bool) -> Report:
+        report = Report(new_files=len(work.files), failed=list(work.bad), stands=known)
         if fail_fast and work.bad:
             bad = work.bad[0]
             raise CheckFailed(

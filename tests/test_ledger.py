@@ -162,6 +162,21 @@ def test_a_commit_by_a_second_handle_stops_the_first_for_good(uri: str, ledger: 
     assert fresh.lease() == {**LEASE, "id": "second"}
 
 
+def test_facts_are_read_again_only_when_someone_added_some(uri: str, ledger: Ledger) -> None:
+    ledger.commit([delivery_row(delivery(1))], LEASE)
+    known = ledger.contents()
+    assert known == contents(deliveries=1)
+    ledger.commit([], LEASE)
+    ledger.refresh()
+    assert ledger.contents() is known
+    ledger.commit([delivery_row(delivery(2))], LEASE)
+    assert ledger.contents() == contents(deliveries=2)
+    Ledger(uri).commit([delivery_row(delivery(3))], LEASE)
+    ledger.refresh()
+    ledger.commit([], LEASE)
+    assert ledger.contents() == contents(deliveries=3)
+
+
 def test_a_ledger_that_is_gone_is_not_made_anew_by_a_commit(uri: str) -> None:
     with pytest.raises(Fenced, match="is gone"):
         Ledger(uri).commit([], LEASE)

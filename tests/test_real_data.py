@@ -116,18 +116,18 @@ def test_six_days_then_the_rest_end_like_one_run_and_show_who_upgraded(
 
 
 @pytest.mark.long_on_spark
+@pytest.mark.parametrize("days", [6, pytest.param(1, marks=pytest.mark.slow)])
 def test_days_in_reverse_order_and_songs_last_end_like_one_run(
+    days: int,
     open_lake: OpenLake,
     engine: Engine,
-    engine_name: str,
     one_run: Lakehouse,
     real_data: Path,
     deliveries: Deliveries,
 ) -> None:
     lake = open_lake("lake", deliveries)
-    step = 1 if engine_name == "sail" else 15  # thirty runs take Spark minutes
-    for day in range(30, 0, -step):
-        deliver(real_data, deliveries, "log_data", day - step + 1, day)
+    for day in range(30, 0, -days):
+        deliver(real_data, deliveries, "log_data", day - days + 1, day)
         lake.run()
     deliver(real_data, deliveries, "song_data")
     lake.run()
@@ -135,10 +135,11 @@ def test_days_in_reverse_order_and_songs_last_end_like_one_run(
 
 
 @pytest.mark.long_on_spark
-def test_a_batch_reads_the_same_after_forty_more_batches(
+@pytest.mark.parametrize("more", [12, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_batch_reads_the_same_after_many_more_batches(
+    more: int,
     open_lake: OpenLake,
     engine: Engine,
-    engine_name: str,
     real_data: Path,
     deliveries: Deliveries,
 ) -> None:
@@ -148,7 +149,7 @@ def test_a_batch_reads_the_same_after_forty_more_batches(
     template = json.loads(
         (real_data / "log_data/2018/11/2018-11-07-events.json").read_text("utf-8").splitlines()[0]
     )
-    for number in range(40 if engine_name == "sail" else 12):
+    for number in range(more):
         record = {**template, "userId": "7", "sessionId": 90000 + number, "page": "NextSong"}
         deliveries.logs(f"more/{number}.json", [record])
         lake.run()

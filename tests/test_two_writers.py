@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-from runtime.lease import is_held
+from lakehouse import Lakehouse
+from runtime import runner
+from runtime.lease import Owner, claim, is_held
 from runtime.ledger import Ledger
+from tests.deliveries import Deliveries, play
 from tests.scenes import OnStage, Stage, batch_of, published
 
 ON_BOTH = [pytest.mark.engine, pytest.mark.long_on_spark]
@@ -57,6 +62,23 @@ def test_of_runs_started_together_one_works_and_the_others_say_who(on_stage: OnS
         assert re.search(rf"held by `run`, process ({'|'.join(str(run.pid) for run in runs)}) on", refused)
     assert_whole(stage, lake)
     assert batch_of(stage.open(lake)) == batch_of(stage.open(stage.undisturbed))
+
+
+def test_what_another_run_took_in_before_we_had_the_lease_is_not_taken_in_again(
+    deliveries: Deliveries, open_lake: Callable[..., Lakehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliveries.logs("a.json", [play()])
+
+    def claimed_late(*claimed: Any) -> AbstractContextManager[Owner]:
+        monkeypatch.setattr(runner, "claim", claim)
+        open_lake("shared", deliveries).run()
+        return claim(*claimed)
+
+    monkeypatch.setattr(runner, "claim", claimed_late)
+    lake = open_lake("shared", deliveries)
+    assert lake.run().states == []
+    assert [state["batch_id"] for state in lake.history()] == [1]
+    assert lake.table("gold.songplays").arrow().num_rows == 1
 
 
 def in_slow(*wheres: str, but: str) -> list[object]:

@@ -17,7 +17,9 @@ from runtime.errors import ConfigError, LeaseHeld, SourceError, UsageError
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
+    from runtime.ledger import Contents
     from runtime.runner import Report
+    from runtime.settings import Settings
 
 COUNTS = ("version", "inserted", "updated", "deleted", "rows")
 LOOK = 'query "select level, count(*) n from gold.users group by level"'
@@ -84,7 +86,7 @@ def _show(asked: Invocation, lake: Lakehouse, report: Report, *, first: bool) ->
         columns = ("batch_id", "table", *COUNTS)
         emit_lines(csv_lines(columns, _rows(report.as_json()), header=first))
     elif first and not report.states and not report.failed:
-        emit(_nothing_new(lake) + "\n")
+        emit(_nothing_new(lake.settings, report.stands) + "\n")
     if report.profile and asked.format != "json":
         tell("\n".join(lines_of(report.profile.as_json())))
     for file in report.failed:
@@ -99,19 +101,16 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
             yield (batch["batch_id"], name, *(table[c] for c in COUNTS))
 
 
-def _nothing_new(lake: Lakehouse) -> str:
-    settings = lake.settings
+def _nothing_new(settings: Settings, stands: Contents) -> str:
     sources = [s for s in (settings.song_data, settings.log_data) if s is not None]
     if not sources:
         return "Nothing new: no source is given; name them with --song-data and --log-data."
-    upkeep = lake.upkeep()
     where = " and ".join(sources)
-    if upkeep["last"] is None:
+    if stands.last is None:
         return f"Nothing new: there are no files in {where}."
-    stands = f"batch {upkeep['last'].batch_id} of {when(upkeep['last'].at)} UTC"
-    unreadable = len(upkeep["bad_files"])
-    again = f" Unreadable: {unreadable}; `status` lists them, `run --retry-bad` reads them again."
-    return f"Nothing new in {where} since {stands}.{again if unreadable else ''}"
+    since = f"batch {stands.last.batch_id} of {when(stands.last.at)} UTC"
+    again = f" Unreadable: {len(stands.bad)}; `status` lists them, `run --retry-bad` reads them again."
+    return f"Nothing new in {where} since {since}.{again if stands.bad else ''}"
 
 
 def _quarantined(report: Report) -> int:

@@ -17,7 +17,7 @@ SIZES = ("rows", "version", "files", "bytes")
 def status(asked: Invocation) -> None:
     """What is there: tables, rows, versions, bytes, last batch, quarantine, bad files, lease."""
     lake = asked.open()
-    found = lake.status()
+    found, upkeep = lake.overview()
     tables = found["tables"].items()
     if asked.format == "json":
         emit_json(found)
@@ -26,7 +26,7 @@ def status(asked: Invocation) -> None:
     else:
         rows = [_row(name, table) for name, table in tables]
         emit_rows(("table", *SIZES), rows, "table", right=SIZES)
-        _describe(lake.settings.lake, found["quarantine"], lake.upkeep())
+        _describe(lake.settings.lake, found["quarantine"], upkeep)
 
 
 def _row(name: str, table: dict[str, int]) -> tuple[str, ...]:
