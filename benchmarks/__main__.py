@@ -30,12 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks that were asked for, and write the page anew."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--large", action="store_true", help="10M and 30M events instead of the peers")
+    parser.add_argument(
+        "--months", type=int, nargs="+", default=large.MONTHS, help="sizes of --large, in million events"
+    )
     parser.add_argument("--events", type=int, default=1_000_000, help="events of the first load")
     parser.add_argument("--rounds", type=int, default=5, help="how often each case runs at most")
     parser.add_argument("--no-spark", action="store_true", help="leave out what needs Java")
     asked = parser.parse_args(arguments)
     if asked.large:
-        keep("large", large.measured(DATA, asked.rounds))
+        keep("large", large.measured(DATA, asked.rounds, asked.months))
     else:
         spark = not asked.no_spark and java_version() in JAVA
         found = measured(DATA, asked.events, asked.rounds, spark=spark)
