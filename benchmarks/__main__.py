@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--large]`: time the lake beside its peers, and keep the figures.
+"""`python -m benchmarks [--large | --cluster]`: time the lake beside its peers, and keep the figures.
 
 Results go to benchmarks/results/*.json, and from there into docs/performance.md.
 """
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import answers, costs, large, page, reading
+from benchmarks import answers, cluster, costs, large, page, reading
 from benchmarks.cases import Workspace, first_loads, nothing_new, one_more_day, timed
 from benchmarks.data import sources
 from benchmarks.processes import figures
@@ -33,12 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--months", type=int, nargs="+", default=large.MONTHS, help="sizes of --large, in million events"
     )
+    parser.add_argument("--cluster", action="store_true", help="a Spark cluster of one worker, and of two")
     parser.add_argument("--events", type=int, default=1_000_000, help="events of the first load")
     parser.add_argument("--rounds", type=int, default=5, help="how often each case runs at most")
     parser.add_argument("--no-spark", action="store_true", help="leave out what needs Java")
     asked = parser.parse_args(arguments)
     if asked.large:
         keep("large", large.measured(DATA, asked.rounds, asked.months))
+    elif asked.cluster:
+        at = Workspace(DATA / f"cluster-{asked.events}", sources(DATA, asked.events))
+        keep("cluster", {"events": asked.events, **cluster.measured(at, asked.rounds)})
     else:
         spark = not asked.no_spark and java_version() in JAVA
         found = measured(DATA, asked.events, asked.rounds, spark=spark)

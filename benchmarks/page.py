@@ -11,6 +11,11 @@ from typing import Any
 from benchmarks import large, reading, scale
 
 RESULTS = Path(__file__).parent / "results"
+COMMANDS = {
+    "bench": "make bench",
+    "large": "make bench-large",
+    "cluster": "make dist && .venv/bin/python -m benchmarks --cluster",
+}
 NOT_YET = "Not measured yet: `{}` does it."
 PICTURED = "![Seconds of a first load and of one more day, by who does it](benchmarks.svg)"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.svg"
@@ -155,19 +160,31 @@ def parts(table: Table) -> dict[str, Callable[[], str]]:
         "bench-reading": lambda: _of("bench", lambda f: table(QUESTION_HEADER, question_rows(f))),
         "bench-profiles": lambda: _of("bench", lambda f: _profiles(f, table), "costs"),
         "bench-scale": lambda: _of("bench", lambda f: table(scale.HEADER, scale.rows(f)), "costs"),
+        "bench-cluster": lambda: _of("cluster", lambda f: _cluster(f, table)),
         "bench-large": lambda: _of("large", lambda f: _large(f, table)),
     }
 
 
 def _of(name: str, said: Callable[[dict[str, Any]], str], part: str = "machine") -> str:
     found = results(name)
-    command = "make bench" if name == "bench" else "make bench-large"
-    return said(found) if found and part in found else NOT_YET.format(command)
+    return said(found) if found and part in found else NOT_YET.format(COMMANDS[name])
 
 
 def _profiles(found: Mapping[str, Any], table: Table) -> str:
     profiles = found["costs"]["profiles"].items()
     return "\n\n".join(f"**{name}**\n\n{table(PART_HEADER, part_rows(p))}" for name, p in profiles)
+
+
+def _cluster(found: Mapping[str, Any], table: Table) -> str:
+    one = found["workers"]["1"]["median"]
+    rows = (
+        (workers, f"{f['median']:.1f}", f"{f['median'] / one:.2f}", f"{statistics.median(f['cpu']):.0f}")
+        for workers, f in found["workers"].items()
+    )
+    return f"{machine(found)}\n\n{table(CLUSTER_HEADER, rows)}"
+
+
+CLUSTER_HEADER = ("workers of one core", "first load s", "ratio", "CPU s of the driver")
 
 
 def _large(found: Mapping[str, Any], table: Table) -> str:
