@@ -1,6 +1,7 @@
 """Inspecting, cutting and reading files: every record once, with its file, line and delivery."""
 
 import codecs
+import gc
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -68,6 +70,16 @@ def test_records_carry_their_file_line_and_delivery_in_the_promised_schema(file:
         {"raw": '{"a":1}', "_source_file": str(file), "_source_line": 1, "_delivery": 7},
         {"raw": '{"b":2}', "_source_file": str(file), "_source_line": 2, "_delivery": 7},
     ]
+
+
+@pytest.mark.parametrize("data", [b'{"a":1}\n' * 9_000, b'[{"a":1},\n{"b":2}]'], ids=["lines", "values"])
+def test_records_lie_in_memory_that_is_let_go_of_without_the_interpreter(file: Path, data: bytes) -> None:
+    listed = listed_file(file, data)
+    slices, _ = cut(listed, inspect(listed), delivery=1)
+    before = pa.total_allocated_bytes()
+    (batch,) = read_slices(slices)
+    gc.collect()
+    assert pa.total_allocated_bytes() - before >= batch.nbytes
 
 
 def test_blank_lines_are_skipped_but_counted(file: Path) -> None:

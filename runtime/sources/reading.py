@@ -73,7 +73,10 @@ def _batch(parts: list[_Part]) -> pa.RecordBatch:
         pa.array(np.concatenate([part.lines for part in parts])),
         deliveries.take(pa.array(of_part)),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    batch = pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    # Into memory of Arrow's own: to let go of NumPy's or Python's takes the interpreter's lock, which Sail
+    # holds while its reader waits for the very consumer that lets go of a batch. Both would wait for ever.
+    return batch.copy_to(pa.default_cpu_memory_manager())
 
 
 def _parts(piece: Slice, content: ContentReader, renames: Renames) -> Iterator[_Part]:
