@@ -31,29 +31,37 @@ REFUSED = {
 READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or EXPLAIN of one of these"
 
 
-def judged(connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]) -> str:
-    """The statement to run, which reads these tables and nothing else. Raises UsageError, duckdb.Error."""
+def judged(
+    connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]
+) -> tuple[str, Collection[str]]:
+    """The statement to run, which reads these tables and nothing else, and those of them that it reads.
+
+    Raises UsageError, duckdb.Error.
+    """
     import duckdb
 
     if SHOW_TABLES.match(statement):
-        return TABLES
+        return TABLES, tables
     parsed = connection.extract_statements(statement)
     if len(parsed) != 1:
         raise UsageError(f"query: expected one statement, got {len(parsed)}. Ask for one thing at a time.")
     if parsed[0].type == duckdb.StatementType.EXPLAIN:
         return _explained(connection, statement, tables)
     _require(parsed[0].type == duckdb.StatementType.SELECT, f"a {parsed[0].type.name} statement")
-    _require_reading(_tree(connection, statement), tables)
-    return statement
+    tree = _tree(connection, statement)
+    _require_reading(tree, tables)
+    return statement, _named(tree, tables)
 
 
-def _explained(connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]) -> str:
+def _explained(
+    connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]
+) -> tuple[str, Collection[str]]:
     """Put together anew around the part that was judged, so that nothing else is run."""
     begin = EXPLAIN.match(statement)
     if begin is None:
         raise UsageError("query: EXPLAIN must be the first word of its statement.")
-    inner = judged(connection, statement[begin.end() :], tables)
-    return f"explain {'analyze' if begin['analyze'] else ''} {inner}"
+    inner, named = judged(connection, statement[begin.end() :], tables)
+    return f"explain {'analyze' if begin['analyze'] else ''} {inner}", named
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
@@ -82,6 +90,15 @@ def _require_reading(tree: Any, tables: Collection[str]) -> None:
             _require_table(part, known, ctes, tables)
         elif part.get("class") == "FUNCTION":
             _require_function(part["function_name"], part["function_name"].casefold() not in REFUSED)
+
+
+def _named(tree: Any, tables: Collection[str]) -> Collection[str]:
+    """The tables a statement reads: all of them where it looks at the catalogue, or may."""
+    sources = [part for part in _parts(tree) if str(part.get("type", "")) in ("BASE_TABLE", "SHOW_REF")]
+    if any(p["type"] == "SHOW_REF" or p["schema_name"].casefold() == "information_schema" for p in sources):
+        return tables
+    read = {f"{part['schema_name']}.{part['table_name']}".casefold() for part in sources}
+    return [table for table in tables if table.casefold() in read]
 
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine, html, profiling
 from runtime.counts import reasons
+from runtime.delta import Store
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State
@@ -17,6 +18,7 @@ from runtime.planning import find_work
 from runtime.progress import Progress, Silent
 from runtime.quarantine import Quarantine
 from runtime.runner import Report, Runner, changed_rules, changed_shapes
+from runtime.s3.access import Access
 from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
 from runtime.suggest import nearest
@@ -70,17 +72,13 @@ class Lakehouse:
 
         Raises UsageError for a batch that is not there or a time before the first.
         """
-        known = self._known()
         if batch is not None and as_of is not None:
             raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
         if batch is not None:
-            state = state_of(known, batch)
-        elif as_of is not None:
-            state = _state_at(known, as_of)
-        else:
-            assert known.last is not None
-            state = known.last
-        return self._snapshot(state)
+            return self._snapshot(state_of(self._known(), batch))
+        if as_of is not None:
+            return self._snapshot(_state_at(self._known(), as_of))
+        return self._snapshot(self._required(self._ledger().last()))
 
     def table(self, name: str) -> TableView:
         """One table, `layer.table`, as last published. Raises UsageError for an unknown name."""
@@ -340,7 +338,7 @@ class Lakehouse:
     def _commits(self, table: str, states: list[State]) -> list[dict[str, Any]]:
         if table not in self.tables:
             raise UsageError(f"history: there is no table {table!r}{nearest(table, self.tables)}")
-        opened = Runner(self.settings, self.tables).store.open(table)
+        opened = self._store().open(table)
         published: dict[int, int] = {}
         for state in states:
             if table in state.tables:
@@ -355,26 +353,34 @@ class Lakehouse:
             for commit in reversed(opened.history() if opened else [])
         ]
 
+    def _store(self) -> Store:
+        return Store(self.settings.lake, Access.chosen(self.settings.s3))
+
     def _ledger(self) -> Ledger:
-        return Runner(self.settings, self.tables).ledger
+        store = self._store()
+        return Ledger(store.uri("_ledger"), store.access)
 
     def _place(self, progress: Progress | None = None) -> Place:
         return Place(self.settings, self.tables, progress or Silent())
 
     def _snapshot(self, state: State) -> Snapshot:
-        return Snapshot(Runner(self.settings, self.tables).store, self.tables, state, self._engine)
+        return Snapshot(self._store(), self.tables, state, self._engine)
 
     def _known(self) -> Contents:
         return self._published(self._ledger())
 
     def _published(self, ledger: Ledger) -> Contents:
         known = ledger.contents()
-        if known.last is None:
+        self._required(known.last)
+        return known
+
+    def _required(self, last: State | None) -> State:
+        if last is None:
             raise UsageError(
                 f"{self.settings.lake} holds no published batch yet. Fill it with: "
                 f"python lakehouse.py run --lake {self.settings.lake}"
             )
-        return known
+        return last
 
     def _engine(self) -> Engine:
         return engine.started(self.settings)

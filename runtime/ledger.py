@@ -239,6 +239,16 @@ class Ledger:
             self._read = version, _contents(self._facts(self._table, "kind <> 'profile'"))
         return self._read[1]
 
+    @step("read the ledger")
+    def last(self) -> State | None:
+        """The last published state, None before the first, without the facts before it."""
+        if self._table is None:
+            return None
+        if self._read is not None and self._read[0] == self.version:
+            return self._read[1].last
+        newest = self._facts(self._table, "kind = 'state' order by batch_id desc, at desc limit 1")
+        return State(**json.loads(newest[0]["body"])) if newest else None
+
     def profiles(self) -> list[dict[str, Any]]:
         """The profiles that runs kept, oldest first: `batch_id` of the run's last batch, then as taken."""
         kept = [] if self._table is None else self._facts(self._table, "kind = 'profile'")

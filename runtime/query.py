@@ -3,7 +3,8 @@ nothing else; what it may do is judged by `dialect_duckdb` and `dialect_spark`."
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runtime.dialect_duckdb import judged
@@ -37,9 +38,7 @@ def closed_connection(
     for setting in settings:
         connection.execute(f"set {setting}")
     for name, select in views.items():
-        schema, _, table = name.partition(".")
-        connection.execute(f'create schema if not exists "{schema}"')
-        connection.execute(f'create view "{schema}"."{table}" as {select}')
+        create_view(connection, name, select)
     # The views need the lake's files; nothing else on this machine is theirs to read.
     connection.execute(f"set allowed_directories = [{text_literal(root + '/')}]")
     connection.execute("set enable_external_access = false")
@@ -51,16 +50,37 @@ def closed_connection(
     return connection
 
 
+def create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
+    """Give a connection the view `schema.name`; nothing changes where it has it."""
+    schema, _, table = name.partition(".")
+    connection.execute(
+        f'create schema if not exists "{schema}"; create view if not exists "{schema}"."{table}" as {select}'
+    )
+
+
 def run_on_duckdb(
-    connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    tables: Collection[str],
+    over: Callable[[Collection[str]], object],
 ) -> pyarrow.Table:
-    """The rows of one reading statement over these tables. Raises UsageError for any other, or when DuckDB
-    refuses it."""
+    """The rows of one reading statement over these tables, once `over` has made the views of those it reads.
+
+    Raises UsageError for any other statement, or when DuckDB refuses it.
+    """
+    with _refusals():
+        reading, named = judged(connection, statement, tables)
+    over(named)
+    with _refusals():
+        return _interruptible(connection, lambda: connection.sql(reading).to_arrow_table())
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
     import duckdb
 
     try:
-        reading = judged(connection, statement, tables)
-        return _interruptible(connection, lambda: connection.sql(reading).to_arrow_table())
+        yield
     except duckdb.Error as error:
         raise UsageError(f"query: {first_lines(error)}") from error
 

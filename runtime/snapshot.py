@@ -7,6 +7,7 @@ read them. Only `spark()` starts an engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from runtime import html
 from runtime.delta import Store, file_uris
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
-from runtime.query import closed_connection, quoted, run_on_duckdb, text_literal
+from runtime.query import closed_connection, create_view, quoted, run_on_duckdb, text_literal
 from runtime.s3.access import is_s3
 from runtime.s3.failures import explained
 from runtime.suggest import nearest
@@ -142,7 +143,7 @@ class Snapshot:
     def sql(self, statement: str) -> pyarrow.Table:
         """One reading statement of DuckDB's dialect over all tables. Raises UsageError, StorageError."""
         try:
-            return run_on_duckdb(self.connection, statement, self.versions)
+            return run_on_duckdb(self._closed, statement, self.versions, self._over)
         except UsageError as error:
             refusal = explained(error.__cause__ or error, self.store.root, self.store.access)
             if is_s3(self.store.root) and refusal:
@@ -152,8 +153,24 @@ class Snapshot:
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """DuckDB with one view per table and no way out of the lake."""
-        views = {name: self._view(self.tables[name]) for name in self.versions}
-        return closed_connection(self.store.root, views, self.store.access)
+        self._over(self.versions)
+        return self._closed
+
+    @cached_property
+    def _closed(self) -> duckdb.DuckDBPyConnection:
+        return closed_connection(self.store.root, {}, self.store.access)
+
+    @cached_property
+    def _viewed(self) -> set[str]:
+        return set()
+
+    def _over(self, names: Collection[str]) -> None:
+        """Make the views of these tables that are not there: opening a table costs more than most queries."""
+        wanted = [name for name in names if name not in self._viewed]
+        with ThreadPoolExecutor(max(1, len(wanted))) as beside:
+            for name, select in zip(wanted, beside.map(self._view, wanted), strict=True):
+                create_view(self._closed, name, select)
+                self._viewed.add(name)
 
     def files(self, name: str) -> Files:
         """What a table's version consists of."""
@@ -165,8 +182,8 @@ class Snapshot:
             )
         return Files(tuple(file_uris(opened)), frozenset(f.name for f in opened.schema().fields))
 
-    def _view(self, table: Table) -> str:
-        return select_rows(table, self.files(table.name))
+    def _view(self, name: str) -> str:
+        return select_rows(self.tables[name], self.files(name))
 
 
 def select_rows(table: Table, files: Files) -> str:

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
 
 from lakehouse import Lakehouse
 from runtime.engine import Engine
-from runtime.errors import UsageError
+from runtime.errors import LakehouseError, UsageError
 from runtime.lake import _instant
 from runtime.query import run_on_engine
 from runtime.snapshot import Snapshot
@@ -107,6 +108,20 @@ def test_any_statement_that_reads_may_be_asked_as_of_a_batch(two_batches: Lakeho
     for statement in ("explain drop table gold.users", "describe parquet.`/etc`", "explain explain select 1"):
         with pytest.raises(UsageError):
             run_on_engine(first, engine, statement)
+
+
+def test_a_query_opens_the_tables_it_names_and_no_other(two_batches: Lakehouse) -> None:
+    now = two_batches.at()
+    rmtree(Path(two_batches.settings.lake) / "gold" / "time")
+    joined = """
+        with time as (from gold.songplays) select count(*) n from time join GOLD.Users u using (user_id)
+        where exists (from "silver"."events")
+    """
+    assert now.sql(joined).to_pylist() == [{"n": 2}]
+    assert now.sql("explain analyze from gold.users").num_rows == 1
+    for statement in ("select count(*) from gold.time", "show all tables"):
+        with pytest.raises(LakehouseError, match="gold/time: the table is gone"):
+            now.sql(statement)
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def bad_row(path: str, signature: str, error: str) -> dict[str, str]:
 def test_where_there_is_no_ledger_nothing_is_known(uri: str) -> None:
     ledger = Ledger(uri)
     assert ledger.contents() == EMPTY
-    assert (ledger.version, ledger.lease()) == (-1, None)
+    assert (ledger.version, ledger.lease(), ledger.last()) == (-1, None, None)
     assert (EMPTY.last, EMPTY.chain, EMPTY.next_delivery, EMPTY.next_batch_id) == (None, (), 1, 1)
     assert not Path(uri).exists()
 
@@ -115,12 +115,22 @@ def test_a_file_that_could_not_be_read_is_forgotten_when_it_went_away(ledger: Le
     assert ledger.contents().bad == {}
 
 
+def test_the_last_state_can_be_read_alone(uri: str, ledger: Ledger) -> None:
+    ledger.commit([delivery_row(delivery(1))], LEASE)
+    assert Ledger(uri).last() is None
+    for batch in (9, 10):  # numbers, not texts
+        ledger.commit([state_row(state(batch))], LEASE)
+    ledger.commit([delivery_row(delivery(2))], LEASE)
+    assert Ledger(uri).last() == state(10) == ledger.contents().last
+
+
 def test_a_state_written_again_after_a_rollback_replaces_the_older_one(ledger: Ledger) -> None:
     ledger.commit([state_row(state(1))], LEASE)
     again = state(1, tables={"gold.users": {"version": 3}})
     ledger.commit([state_row(again)], LEASE)
+    assert Ledger(ledger.uri).last() == again
     read = ledger.contents()
-    assert read.last == again
+    assert read.last == again == ledger.last()
     assert read.batches == {1: again}
     assert read.next_batch_id == 2
 
