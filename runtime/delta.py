@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,13 @@ def file_list(table: DeltaTable) -> dict[str, list[Any]]:
 def file_uris(table: DeltaTable) -> list[str]:
     """The live files; delta-rs writes local paths as in a URL, and nobody else reads them so."""
     return [uri if "://" in uri else unquote(uri) for uri in table.file_uris()]
+
+
+def partition_of(uri: str, columns: Sequence[str]) -> dict[str, str]:
+    """The partition values of a file, as its folders tell them."""
+    folders = uri.split("/")[:-1]
+    named = (folder.partition("=") for folder in folders[len(folders) - len(columns) :])
+    return {name: value for name, _, value in named}
 
 
 def _wanted(names: Iterable[str]) -> list[str]:

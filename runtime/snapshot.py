@@ -6,14 +6,14 @@ read them. Only `spark()` starts an engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runtime import html
-from runtime.delta import Store, file_uris
+from runtime.delta import Store, file_uris, partition_of
 from runtime.errors import LakehouseError, UsageError
 from runtime.ledger import State
 from runtime.query import closed_connection, create_view, quoted, run_on_duckdb, text_literal
@@ -38,6 +38,11 @@ class Files:
 
     uris: tuple[str, ...]
     columns: frozenset[str]
+
+    def of_partition(self, by: Sequence[str], wanted: Mapping[str, object]) -> Files:
+        """Those of one value of some of the columns that the table is partitioned by."""
+        texts = {(name, str(value)) for name, value in wanted.items()}
+        return Files(tuple(u for u in self.uris if texts <= partition_of(u, by).items()), self.columns)
 
     def without(self, uris: Collection[str]) -> Files:
         """All but these."""
@@ -80,9 +85,20 @@ class TableView:
         """The rows as a DuckDB relation, lazy."""
         return self.snapshot.connection.table(self.name)
 
-    def arrow(self) -> pyarrow.Table:
-        """The rows as a pyarrow.Table."""
-        return self.duckdb().to_arrow_table()
+    def arrow(self, **partition: object) -> pyarrow.Table:
+        """The rows as a pyarrow.Table; `year=2018, month=11` reads only the files of that partition.
+
+        Raises UsageError for a column that the table is not partitioned by.
+        """
+        return self.snapshot.rows(self.table, self._files(partition))
+
+    def _files(self, partition: Mapping[str, object]) -> Files:
+        by = self.table.partition_by
+        for name in partition:
+            if name not in by:
+                held = f"by {', '.join(by)}" if by else "by nothing"
+                raise UsageError(f"arrow: {self.name} is not partitioned by {name!r}, but {held}.")
+        return self.snapshot.files(self.name).of_partition(by, partition)
 
     def pandas(self) -> pandas.DataFrame:
         """The rows as a pandas DataFrame."""
@@ -171,6 +187,15 @@ class Snapshot:
             for name, select in zip(wanted, beside.map(self._view, wanted), strict=True):
                 create_view(self._closed, name, select)
                 self._viewed.add(name)
+
+    def rows(self, table: Table, files: Files) -> pyarrow.Table:
+        """The rows of these files of a table."""
+        from runtime.parquet import rows_of
+
+        found = None if is_s3(self.store.root) else rows_of(table, files.uris, files.columns)
+        if found is None:
+            found = self._closed.sql(select_rows(table, files)).to_arrow_table()
+        return found
 
     def files(self, name: str) -> Files:
         """What a table's version consists of."""
