@@ -5,14 +5,15 @@ DuckDB converts what it read to Arrow value by value, which takes it several tim
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import dataset as ds
+from pyarrow.fs import LocalFileSystem
 
 from runtime.delta import partition_of
-from runtime.schema import Column
 from runtime.table import Table
 
 TYPES = {
@@ -35,53 +36,51 @@ def rows_of(table: Table, uris: Sequence[str], stored: Collection[str]) -> pa.Ta
     if not all(column.type in TYPES for column in table.columns):
         return None
     schema = pa.schema([(column.name, TYPES[column.type]) for column in table.columns])
-    with ThreadPoolExecutor(pa.cpu_count()) as beside:
-        try:
-            pieces = list(beside.map(lambda uri: _rows(table, uri, stored, schema), uris))
-        except (OSError, KeyError, pa.ArrowException):
-            beside.shutdown(cancel_futures=True)
+    if not uris:
+        return schema.empty_table()
+    try:
+        files = _format(uris)
+        parts = [_part(files, table, uri, schema) for uri in uris]
+        if not all(_holds(part.physical_schema, table, stored, schema) for part in parts):
             return None
-    return pa.concat_tables(pieces) if pieces else schema.empty_table()
+        return ds.FileSystemDataset(parts, schema, files, LocalFileSystem()).to_table()
+    except (OSError, KeyError, pa.ArrowException):
+        return None
 
 
-def _rows(table: Table, uri: str, stored: Collection[str], schema: pa.Schema) -> pa.Table:
-    values = partition_of(uri, table.partition_by)
-    names = [name for name in schema.names if name in stored and name not in values]
-    with pa.OSFile(uri) as file:  # opened as a path: a lake's folder may look like a URI
+def _format(uris: Sequence[str]) -> ds.ParquetFileFormat:
+    """How to read the files: texts that are numbers into a dictionary as such, which is quick to spread out.
+
+    The largest file is asked; the rows are the same whatever it says.
+    """
+    with pa.OSFile(max(uris, key=lambda uri: Path(uri).stat().st_size)) as file:
         metadata = pq.read_metadata(file)
-        found = pq.ParquetFile(file, metadata=metadata, read_dictionary=_in_dictionaries(metadata))
-        read = found.read(columns=names)
-    columns = [_column(column, read, stored, values) for column in table.columns]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _in_dictionaries(metadata: pq.FileMetaData) -> list[str]:
-    """The texts whose values are numbers into a dictionary: copied from there, they need no decoding."""
     groups = metadata.row_group(0) if metadata.num_row_groups else None
     chunks = [groups.column(n) for n in range(metadata.num_columns)] if groups else []
-    return [
-        chunk.path_in_schema
-        for chunk in chunks
-        if chunk.physical_type == "BYTE_ARRAY" and chunk.total_uncompressed_size < LENGTH * chunk.num_values
-    ]
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    few = {c.path_in_schema for c in texts if c.total_uncompressed_size < LENGTH * c.num_values}
+    return ds.ParquetFileFormat(
+        read_options=ds.ParquetReadOptions(dictionary_columns=few, coerce_int96_timestamp_unit="us")
+    )
 
 
-def _column(
-    column: Column, read: pa.Table, stored: Collection[str], values: Mapping[str, str]
-) -> pa.Array | pa.ChunkedArray:
-    wanted = TYPES[column.type]
-    if column.name in values:
-        return pa.repeat(pa.scalar(values[column.name]).cast(wanted), read.num_rows)
-    if column.name not in stored:
-        return pa.nulls(read.num_rows, wanted)
-    held = read.column(column.name)
-    if held.type != wanted and not _same_kind(held.type, wanted):
-        raise pa.ArrowTypeError(f"{column.name} is {held.type}, expected {wanted}")
-    return held.cast(wanted)
+def _part(files: ds.ParquetFileFormat, table: Table, uri: str, schema: pa.Schema) -> ds.Fragment:
+    """A file, and the values that its folders give."""
+    values = partition_of(uri, table.partition_by)
+    told = ds.scalar(True)
+    for name in table.partition_by:
+        told &= ds.field(name) == pa.scalar(values[name]).cast(schema.field(name).type)
+    return files.make_fragment(uri, LocalFileSystem(), partition_expression=told)
 
 
-def _same_kind(held: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether the values are what the table declares, only otherwise laid out."""
+def _holds(found: pa.Schema, table: Table, stored: Collection[str], schema: pa.Schema) -> bool:
+    """Whether a file has every column of the version, with the values that the table declares."""
+    wanted = [field for field in schema if field.name in stored and field.name not in table.partition_by]
+    return all(f.name in found.names and _same(found.field(f.name).type, f.type) for f in wanted)
+
+
+def _same(held: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether the values are of the type wanted, though perhaps otherwise laid out."""
     if pa.types.is_dictionary(held):
-        return bool(held.value_type == wanted)
-    return bool(pa.types.is_timestamp(held) and pa.types.is_timestamp(wanted))
+        held = held.value_type
+    return bool(held == wanted or (pa.types.is_timestamp(held) and pa.types.is_timestamp(wanted)))
