@@ -26,6 +26,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -387,11 +388,8 @@ def _delta(schema: pa.Schema) -> Any:
 
 
 def _contents(rows: list[dict[str, Any]]) -> Contents:
-    deliveries = {
-        r["delivery"]: Delivery(**{name: r[name] for name in Delivery.__dataclass_fields__})
-        for r in rows
-        if r["kind"] == "delivery"
-    }
+    fields = itemgetter(*Delivery.__dataclass_fields__)
+    deliveries = {r["delivery"]: Delivery(*fields(r)) for r in rows if r["kind"] == "delivery"}
     # `seen` facts replace signatures: the latest by time wins, rows of one table have no order.
     for r in sorted((r for r in rows if r["kind"] == "seen"), key=lambda r: r["at"]):
         old = deliveries[r["delivery"]]
@@ -428,13 +426,13 @@ def _bad(
 
     A row without an error says that the file went away.
     """
+    bad = sorted((r for r in rows if r["kind"] == "bad"), key=lambda r: r["at"])
     read_at: dict[tuple[str, str], int] = {}
-    for r in rows:
+    for r in rows if bad else ():
         if r["kind"] in ("delivery", "seen"):
             delivery = deliveries[r["delivery"]]
             path = (delivery.source, delivery.path)
             read_at[path] = max(r["at"], read_at.get(path, 0))
-    bad = sorted((r for r in rows if r["kind"] == "bad"), key=lambda r: r["at"])
     found = {
         (r["source"], r["path"]): (r["signature"], r["error"])
         for r in bad
