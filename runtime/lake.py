@@ -72,13 +72,15 @@ class Lakehouse:
 
         Raises UsageError for a batch that is not there or a time before the first.
         """
+        if batch is None and as_of is None:
+            return self._snapshot(self._required(self._ledger().last()))
+        known = self._known()
         if batch is not None and as_of is not None:
             raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
         if batch is not None:
-            return self._snapshot(state_of(self._known(), batch))
-        if as_of is not None:
-            return self._snapshot(_state_at(self._known(), as_of))
-        return self._snapshot(self._required(self._ledger().last()))
+            return self._snapshot(state_of(known, batch))
+        assert as_of is not None
+        return self._snapshot(_state_at(known, as_of))
 
     def table(self, name: str) -> TableView:
         """One table, `layer.table`, as last published. Raises UsageError for an unknown name."""
