@@ -36,4 +36,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    from runtime.leaving import leave
+
+    leave(code)
