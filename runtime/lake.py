@@ -120,7 +120,8 @@ class Lakehouse:
 
         `retry_bad` reads files again that could not be read; `fail_fast` stops at the first such file;
         `full_refresh` rebuilds silver and gold from bronze; `profile` measures where the time goes, for
-        the report and for `profiles()`. In a notebook a bar shows how far it is, unless `progress` is told
+        the report and for `profiles()`; `once` says that the process ends after it, which spares the
+        engine what would pay later. In a notebook a bar shows how far it is, unless `progress` is told
         instead. Raises LakehouseError.
         """
         if not options.get("full_refresh"):

@@ -59,6 +59,11 @@ class Work:
         """Whether a run has nothing to take in and nothing to remember."""
         return not self.files and not self.bad and not self.gone
 
+    @property
+    def content_bytes(self) -> int:
+        """What there is to take in, unpacked."""
+        return sum(f.inspected.content_bytes - f.start for f in self.files)
+
     def rows(self) -> list[dict[str, Any]]:
         """The ledger rows that remember this plan."""
         bad = [

@@ -82,8 +82,18 @@ class Runner:
         self._places = Places.reached(self.settings.s3)
         self._seen: Seen = {}
 
-    def run(self, *, retry_bad: bool = False, fail_fast: bool = False, full_refresh: bool = False) -> Report:
-        """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced."""
+    def run(
+        self,
+        *,
+        retry_bad: bool = False,
+        fail_fast: bool = False,
+        full_refresh: bool = False,
+        once: bool = False,
+    ) -> Report:
+        """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced.
+
+        `once`: the process ends after it.
+        """
         if full_refresh:
             return self._full_refresh()
         known = self.ledger.contents()
@@ -94,11 +104,11 @@ class Runner:
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
             if (meanwhile := self.ledger.contents()) is not known:
                 work = self._find(meanwhile, retry_bad)  # another run published before we had the lease
-            report = self._take_in(owner, meanwhile, work, fail_fast=fail_fast)
+            report = self._take_in(owner, meanwhile, work, fail_fast=fail_fast, once=once)
             _keep_profile(owner, report.states)
         return report
 
-    def _take_in(self, owner: Owner, known: Contents, work: Work, *, fail_fast: bool) -> Report:
+    def _take_in(self, owner: Owner, known: Contents, work: Work, *, fail_fast: bool, once: bool) -> Report:
         report = Report(new_files=len(work.files), failed=list(work.bad), stands=known)
         if fail_fast and work.bad:
             bad = work.bad[0]
@@ -109,15 +119,15 @@ class Runner:
         if not work.is_empty:
             owner.commit(work.rows())
         if work.files or self._new_tables(known):
-            with self._at_work(owner, self._renames()) as shared:
+            ahead = work.content_bytes if once else None
+            with self._at_work(owner, self._renames(), ahead) as shared:
                 self._batches(owner, shared, work, report)
         else:
             roll_back(self.store, self.tables, owner, self.progress)
         return report
 
     def _batches(self, owner: Owner, shared: Lakeside, work: Work, report: Report) -> None:
-        content_bytes = sum(f.inspected.content_bytes - f.start for f in work.files)
-        self.progress.work(len(work.files), content_bytes)
+        self.progress.work(len(work.files), work.content_bytes)
         cut = list(cut_batches(work.files, self.settings.batch_bytes))
         for batch in cut or [()]:
             if state := self._publish(owner, shared, batch, report):
@@ -205,10 +215,12 @@ class Runner:
         return state
 
     @contextmanager
-    def _at_work(self, owner: Owner, renames: Mapping[str, Renames] = NONE) -> Iterator[Lakeside]:
+    def _at_work(
+        self, owner: Owner, renames: Mapping[str, Renames] = NONE, ahead: int | None = None
+    ) -> Iterator[Lakeside]:
         """The engine and the tables as last published. Scratch is empty before and after."""
         heads = self._rolled_back(owner)
-        running = engine.started(self.settings)
+        running = engine.started(self.settings, ahead=ahead)
         shared = Lakeside(self.tables, heads, running, self.progress, renames)
         try:
             yield shared

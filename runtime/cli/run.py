@@ -67,7 +67,7 @@ def _reports(
         try:
             wanted = options.get("profile", False)
             with profiling.taken(wanted, since_start=first), display(asked, lake.tables) as progress:
-                report = lake.run(progress=progress, **options)
+                report = lake.run(progress=progress, once=watch is None, **options)
             yield first, report
         except (LeaseHeld, SourceError, ConfigError) as error:
             # Sources that never were there are a mistake; those that went away may come back.

@@ -59,16 +59,26 @@ _running: Engine | None = None
 
 
 @step("start the engine")
-def started(settings: Settings) -> Engine:
+def started(settings: Settings, *, ahead: int | None = None) -> Engine:
     """The engine these settings choose, able to reach their lake. Raises EngineError."""
     access = Access.chosen(settings.s3) if is_s3(settings.lake) else None
-    return start(settings.engine, confs=settings.spark, partitions=settings.partitions, s3=access)
+    return start(
+        settings.engine, confs=settings.spark, partitions=settings.partitions, s3=access, ahead=ahead
+    )
 
 
-def start(name: str, *, confs: Mapping[str, str], partitions: int | None, s3: Access | None = None) -> Engine:
+def start(
+    name: str,
+    *,
+    confs: Mapping[str, str],
+    partitions: int | None,
+    s3: Access | None = None,
+    ahead: int | None = None,
+) -> Engine:
     """The engine of this process, started if it is not running. Raises EngineError.
 
-    `s3` says how the lake's bucket is reached; None for a lake on disk.
+    `s3` says how the lake's bucket is reached; None for a lake on disk. `ahead`: bytes of sources to take in,
+    after which the process ends; None where it goes on, or nobody knows.
     """
     global _running
     if _running is None or not _running.is_alive():
@@ -78,11 +88,13 @@ def start(name: str, *, confs: Mapping[str, str], partitions: int | None, s3: Ac
         if name == "sail":
             from runtime.engine.sail import Sail
 
-            _running = Sail(cores)
+            _running = Sail(cores, ahead=ahead)
         else:
             from runtime.engine.spark import Spark
 
-            _running = Spark(cores, confs, with_s3=s3 is not None, is_chosen=partitions is not None)
+            _running = Spark(
+                cores, confs, with_s3=s3 is not None, is_chosen=partitions is not None, ahead=ahead
+            )
     if _running.name != name:
         raise EngineError(
             f"engine: this process already runs {_running.name}, so it cannot start {name} as well. "

@@ -35,9 +35,13 @@ INSTALL = (
 QUIET = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # The collector with the least work in all: nobody waits for one short pause of a batch.
-    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC",
 }
+# The collector with the least work in all: nobody waits for one short pause of a batch.
+JVM = f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC"
+# Java's second compiler makes code fast that runs long, and takes half the processor until then: for less
+# than about this many bytes of sources it does not pay.
+LITTLE = 256 * 1024**2
+BRIEF = "-XX:TieredStopAtLevel=1"
 
 
 class Spark:
@@ -46,7 +50,13 @@ class Spark:
     name = "spark"
 
     def __init__(
-        self, partitions: int, confs: Mapping[str, str], *, with_s3: bool = False, is_chosen: bool = True
+        self,
+        partitions: int,
+        confs: Mapping[str, str],
+        *,
+        with_s3: bool = False,
+        is_chosen: bool = True,
+        ahead: int | None = None,
     ) -> None:
         """`partitions` holds on one machine, and where it is chosen; else a cluster says how many it has."""
         self._confs = confs
@@ -55,7 +65,9 @@ class Spark:
         else:
             require_java()
             also = s3a.cached() or (s3a.resolve() if with_s3 else [])
-            self.spark = _session(partitions, confs, also)
+            self.spark = _session(
+                partitions, confs, also, JVM if ahead is None or ahead > LITTLE else f"{JVM} {BRIEF}"
+            )
         self._partitions = partitions if is_chosen or self._is_local else None
         self.spark.sparkContext.setLogLevel("ERROR")
         # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
@@ -130,6 +142,10 @@ def require_java() -> None:
         raise EngineError(f"engine spark: {what}: {INSTALL}.")
 
 
+def _jvm(ahead: int | None) -> str:
+    return f"{JVM} {BRIEF}" if ahead is not None and ahead <= LITTLE else JVM
+
+
 def _local(partitions: int) -> dict[str, str]:
     """What suits one machine."""
     return {
@@ -143,11 +159,12 @@ def _local(partitions: int) -> dict[str, str]:
     }
 
 
-def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path]) -> SparkSession:
+def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path], jvm: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     master = confs.get("spark.master", "local")
-    chosen = {**QUIET, **(_local(partitions) if master.startswith("local") else {}), **REQUIRED, **confs}
+    fitting = _local(partitions) if master.startswith("local") else {}
+    chosen = {**QUIET, "spark.driver.extraJavaOptions": jvm, **fitting, **REQUIRED, **confs}
     builder = SparkSession.builder.appName("sparkify-lakehouse")
     for key, value in chosen.items():
         builder = builder.config(key, value)
