@@ -25,6 +25,22 @@ while first.is_alive():
     time.sleep(0.05)
 print(engine.start("sail", confs={}, partitions=1).spark.range(3).count())
 """
+AHEAD = """
+import os, sys
+from runtime import engine
+engine.start("sail", confs={}, partitions=1, ahead=eval(sys.argv[1]))
+print(os.environ.get("MIMALLOC_PURGE_DELAY"))
+"""
+
+
+@pytest.mark.parametrize(("ahead", "delay"), [("10_000", None), ("5 * 1024**3", "0"), ("None", "0")])
+def test_sail_gives_memory_back_at_once_unless_the_process_ends_after_little(
+    ahead: str, delay: str | None
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", AHEAD, ahead], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, f"{delay}\n")
 
 
 def test_an_interrupted_notebook_gets_a_new_sail_at_its_next_cell() -> None:
@@ -47,6 +63,22 @@ def test_without_java_spark_is_one_line_naming_what_to_install(tmp_path: Path) -
     assert ended.returncode == 2
     assert "Java was not found: install Java 17 or 21" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.engine
+@pytest.mark.spark_only
+def test_java_has_its_first_compiler_alone_for_a_command_that_brings_little(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    body = (
+        "import sys; from runtime import engine\n"
+        "spark = engine.start('spark', confs={}, partitions=1, ahead=eval(sys.argv[1])).spark\n"
+        "beans = spark.sparkContext._jvm.java.lang.management.ManagementFactory\n"
+        "given = list(beans.getRuntimeMXBean().getInputArguments())\n"
+        "open(sys.argv[2], 'w').write(str('-XX:TieredStopAtLevel=1' in given))\n"
+    )
+    for ahead, first_alone in (("10_000", "True"), ("None", "False")):
+        subprocess.run([sys.executable, "-c", body, ahead, str(seen)], cwd=ROOT, check=True)
+        assert seen.read_text() == first_alone
 
 
 def test_the_version_of_java_is_read_from_what_it_says(
