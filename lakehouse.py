@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ def __getattr__(name: str) -> object:
 
 def main() -> int:
     """Run the command line; gives the exit code."""
+    # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from runtime.cli import main as command_line
     except ModuleNotFoundError as missing:

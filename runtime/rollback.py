@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from deltalake import DeltaTable
@@ -44,8 +45,9 @@ def roll_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress:
 
 def unpublished(store: Store, tables: Mapping[str, Table], last: State | None) -> list[str]:
     """Tables of the last state that were written to since."""
-    published = {name: _published(last, name) for name in tables}
-    heads = {name: store.open(name) for name in tables if published[name] is not None}
+    published = {name: v for name in tables if (v := _published(last, name)) is not None}
+    with ThreadPoolExecutor(max(1, len(published))) as pool:  # each waits for its own log
+        heads = dict(zip(published, pool.map(store.open, published), strict=True))
     return [name for name, head in heads.items() if head and head.version() != published[name]]
 
 
