@@ -101,7 +101,10 @@ def one_more_day(at: Workspace, *, spark: bool) -> list[Case]:
     ]
     if spark:
         on_spark = at.ours("spark", "run", lake=at.out("lake on spark later"))
-        cases.append(Case(name, "lakehouse on Spark", on_spark, at.before_the_day("lake on spark"), 2))
+        cases += [
+            Case(name, "lakehouse on Spark", on_spark, at.before_the_day("lake on spark"), 2),
+            Case(name, "tuned PySpark", at.peer("tuned_pyspark"), at.data.deliver, 2),
+        ]
     return cases
 
 

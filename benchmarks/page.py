@@ -56,7 +56,7 @@ def case_rows(found: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 
 def _against(case: str, who: str) -> tuple[str, str]:
     """Who works on Spark is held against the tuned script, which does everything again for a new day."""
-    return ("first load", "tuned PySpark") if "Spark" in who else (case, AGAINST.get(case, ""))
+    return (case, "tuned PySpark") if "Spark" in who else (case, AGAINST.get(case, ""))
 
 
 CASE_HEADER = ("case", "who", "median s", "spread s", "ratio", "CPU s", "peak MB")
