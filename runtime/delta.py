@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable
@@ -25,6 +25,9 @@ from runtime.s3.failures import told
 from runtime.s3.options import storage_options
 from runtime.schema import delta_schema
 from runtime.table import Table
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 # States stay readable until our own vacuum says otherwise: Delta would otherwise drop log entries
 # after 30 days and refuse versions older than 7.
@@ -46,6 +49,11 @@ class Store:
     root: str
     access: Access = AWS
     claim: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Store:
+        """The tables of the lake that these settings name."""
+        return cls(settings.lake, Access.chosen(settings.s3))
 
     def uri(self, name: str) -> str:
         """The location of `layer.table`."""

@@ -18,7 +18,6 @@ from runtime.planning import find_work
 from runtime.progress import Progress, Silent
 from runtime.quarantine import Quarantine
 from runtime.runner import Report, Runner, changed_rules, changed_shapes
-from runtime.s3.access import Access
 from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
 from runtime.suggest import nearest
@@ -341,7 +340,7 @@ class Lakehouse:
     def _commits(self, table: str, states: list[State]) -> list[dict[str, Any]]:
         if table not in self.tables:
             raise UsageError(f"history: there is no table {table!r}{nearest(table, self.tables)}")
-        opened = self._store().open(table)
+        opened = Store.of(self.settings).open(table)
         published: dict[int, int] = {}
         for state in states:
             if table in state.tables:
@@ -356,18 +355,15 @@ class Lakehouse:
             for commit in reversed(opened.history() if opened else [])
         ]
 
-    def _store(self) -> Store:
-        return Store(self.settings.lake, Access.chosen(self.settings.s3))
-
     def _ledger(self) -> Ledger:
-        store = self._store()
+        store = Store.of(self.settings)
         return Ledger(store.uri("_ledger"), store.access)
 
     def _place(self, progress: Progress | None = None) -> Place:
         return Place(self.settings, self.tables, progress or Silent())
 
     def _snapshot(self, state: State) -> Snapshot:
-        return Snapshot(self._store(), self.tables, state, self._engine)
+        return Snapshot(Store.of(self.settings), self.tables, state, self._engine)
 
     def _known(self) -> Contents:
         return self._published(self._ledger())

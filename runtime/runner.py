@@ -20,7 +20,6 @@ from runtime.progress import Progress, Silent
 from runtime.publishing import publish
 from runtime.retrying import retry
 from runtime.rollback import roll_back, rolled_back, unpublished
-from runtime.s3.access import Access
 from runtime.settings import Settings
 from runtime.sources.listing import BadFile
 from runtime.sources.places import Places
@@ -77,7 +76,7 @@ class Runner:
     progress: Progress = field(default_factory=Silent)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.settings.lake, Access.chosen(self.settings.s3))
+        self.store = Store.of(self.settings)
         self.ledger = Ledger(self.store.uri("_ledger"), self.store.access)
         self._places = Places.reached(self.settings.s3)
         self._seen: Seen = {}

@@ -13,7 +13,6 @@ from runtime.ledger import Contents, Ledger, State
 from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.rollback import rolled_back
-from runtime.s3.access import Access
 from runtime.settings import Settings
 from runtime.table import Table
 
@@ -29,7 +28,7 @@ class Place:
     @property
     def store(self) -> Store:
         """Where its tables are."""
-        return Store(self.settings.lake, Access.chosen(self.settings.s3))
+        return Store.of(self.settings)
 
     def ledger(self) -> Ledger:
         """A new handle on its ledger."""
