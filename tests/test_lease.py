@@ -198,9 +198,9 @@ def test_a_holder_that_sleeps_past_its_heartbeat_is_succeeded_and_publishes_noth
 
 
 def test_a_heartbeat_renews_the_lease_of_a_holder_that_works_on(uri: str) -> None:
-    with claim(Ledger(uri), "run", 1) as owner:
+    with claim(Ledger(uri), "run", 3) as owner:  # a heartbeat each 1.5 s
         first = lease(uri)["at"]
-        time.sleep(1.3)
+        time.sleep(3.5)
         assert is_held(lease(uri))
         assert lease(uri)["at"] > first
         owner.commit([])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_jupyterlab_opens_it_as_make_notebook_does(tmp_path: Path) -> None:
     try:
         address, token = address_in(log, server)
         # What a browser would be sent to, and what is there.
-        assert any("/tree/explore.ipynb" in page.read_text() for page in tmp_path.glob("*.html"))
+        until(lambda: any("/tree/explore.ipynb" in page.read_text() for page in tmp_path.glob("*.html")), log)
         with urllib.request.urlopen(f"{address}api/contents/explore.ipynb?{token}") as answer:
             cells = json.load(answer)["content"]["cells"]
         assert [cell["source"] for cell in cells] == [cell.source for cell in read_notebook().cells]
@@ -167,9 +168,16 @@ def test_jupyterlab_opens_it_as_make_notebook_does(tmp_path: Path) -> None:
 
 def address_in(log: Path, server: subprocess.Popen[bytes]) -> tuple[str, str]:
     """Where the server says that it listens, and the token it wants."""
-    give_up = time.monotonic() + 60
-    while not (found := re.search(r"(http://127\S+/)lab\?(token=\w+)", log.read_text())):
-        assert time.monotonic() < give_up, log.read_text()
-        assert server.poll() is None, log.read_text()
-        time.sleep(0.2)
+    told = re.compile(r"(http://127\S+/)lab\?(token=\w+)")
+    until(lambda: server.poll() is not None or told.search(log.read_text()) is not None, log)
+    found = told.search(log.read_text())
+    assert found, log.read_text()
     return found[1], found[2]
+
+
+def until(holds: Callable[[], bool], log: Path) -> None:
+    """Waits for it, a minute at most."""
+    give_up = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < give_up, log.read_text()
+        time.sleep(0.2)

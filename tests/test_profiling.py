@@ -15,7 +15,7 @@ from lakehouse import Lakehouse
 from runtime import profiling
 from runtime.cli import main
 from runtime.clock import age_of_process, cpu_seconds
-from runtime.profiling import REST, START, step
+from runtime.profiling import REST, START, Span, step
 from tests.deliveries import Deliveries, play, song
 
 OpenLake = Callable[..., Lakehouse]
@@ -153,26 +153,39 @@ def test_the_command_line_tells_a_profile_on_stderr_and_in_json_and_history_show
     assert len(rows) == sum(len(run["parts"]) for run in lake.profiles())
 
 
-def test_a_moment_counts_once_for_the_innermost_step() -> None:
+def test_a_moment_counts_once_for_the_innermost_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = Span()
+    monkeypatch.setattr(Span, "now", lambda: now)
+
+    def work(seconds: float) -> None:
+        nonlocal now
+        now += Span(seconds, seconds / 2)
+
     @step("inner")
     def inner() -> None:
-        time.sleep(0.05)
+        work(4)
 
     @step("outer")
     def outer() -> None:
         inner()
+        work(1)
         inner()
-        time.sleep(0.02)
 
     with profiling.taken() as profile:
         assert profile is not None
+        work(16)
         with profiling.of("gold.users", "plan"):
+            work(32)
             outer()
-    parts = {(p["table"], p["step"]): p for p in profile.as_json()["parts"]}
-    assert parts["gold.users", "inner"]["times"] == 2
-    assert parts["gold.users", "inner"]["seconds"] >= 0.1
-    assert 0.02 <= parts["gold.users", "outer"]["seconds"] < 0.1
-    assert parts["gold.users", "plan"]["seconds"] < 0.02
+    found = {
+        (p["table"], p["step"]): (p["times"], p["seconds"], p["cpu"]) for p in profile.as_json()["parts"]
+    }
+    assert found == {
+        ("gold.users", "plan"): (1, 32, 16),
+        ("gold.users", "outer"): (1, 1, 0.5),
+        ("gold.users", "inner"): (2, 8, 4),
+        (None, REST): (1, 16, 8),
+    }
 
 
 def test_a_step_that_fails_is_measured_and_a_profile_ends_with_its_block() -> None:
