@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from runtime.errors import SourceError
@@ -279,8 +281,9 @@ def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> 
         container = archive + ".zip" if mark else file.uri
         containers.setdefault((file.source, container), []).append(file)
     far = any(is_s3(container) for _, container in containers)
-    with ThreadPoolExecutor(READERS[True] if far else 1) as pool:
-        found = pool.map(lambda place: _signatures(place[0], place[1], places), containers)
+    with ThreadPoolExecutor(READERS[True]) if far else nullcontext() as pool:
+        each = pool.map if pool else map
+        found = each(partial(_signatures, places), containers)
         return [
             member
             for members, now in zip(containers.values(), found, strict=True)
@@ -289,7 +292,8 @@ def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> 
         ]
 
 
-def _signatures(source: str, container: str, places: FileSystem | None) -> dict[str, str]:
+def _signatures(places: FileSystem | None, place: tuple[str, str]) -> dict[str, str]:
+    source, container = place
     try:
         return {f.uri: f.signature for f in list_source(source, container, places).files}
     except SourceError:
