@@ -357,7 +357,7 @@ class Lakehouse:
 
     def _ledger(self) -> Ledger:
         store = Store.of(self.settings)
-        return Ledger(store.uri("_ledger"), store.access)
+        return Ledger.of(store)
 
     def _place(self, progress: Progress | None = None) -> Place:
         return Place(self.settings, self.tables, progress or Silent())

@@ -33,7 +33,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from runtime.delta import PROPERTIES, open_table
+from runtime.delta import PROPERTIES, Store, open_table
 from runtime.errors import Fenced, StorageError, is_disk_full
 from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
@@ -182,6 +182,11 @@ class Ledger:
         self._table: DeltaTable | None = open_table(uri, access=access)
         self._read: tuple[int, Contents] | None = None  # what a version of it holds
         self._unsure = set[str]()  # marks of commits of ours that may or may not have come through
+
+    @classmethod
+    def of(cls, store: Store) -> Ledger:
+        """The ledger of the lake whose tables are there."""
+        return cls(store.uri("_ledger"), store.access)
 
     @property
     def version(self) -> int:

@@ -77,7 +77,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.store = Store.of(self.settings)
-        self.ledger = Ledger(self.store.uri("_ledger"), self.store.access)
+        self.ledger = Ledger.of(self.store)
         self._places = Places.reached(self.settings.s3)
         self._seen: Seen = {}
 

@@ -32,7 +32,7 @@ class Place:
 
     def ledger(self) -> Ledger:
         """A new handle on its ledger."""
-        return Ledger(self.store.uri("_ledger"), self.store.access)
+        return Ledger.of(self.store)
 
 
 @dataclass(frozen=True)
