@@ -28,6 +28,9 @@ def main() -> int:
     """Run the command line; gives the exit code."""
     # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Allocators look at it when they are loaded, which is before a run knows its size: memory that was freed
+    # is given back at once.
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     try:
         from runtime.cli import main as command_line
     except ModuleNotFoundError as missing:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.engine.sail import PURGE_DELAY
 from runtime.engine.spark import java_version
 
 ROOT = Path(__file__).parent.parent
@@ -33,14 +34,24 @@ print(os.environ.get("MIMALLOC_PURGE_DELAY"))
 """
 
 
-@pytest.mark.parametrize(("ahead", "delay"), [("10_000", None), ("5 * 1024**3", "0"), ("None", "0")])
+@pytest.mark.parametrize(
+    ("ahead", "found", "delay"),
+    [
+        ("10_000", None, None),
+        ("10_000", "0", None),  # as the command line sets it for Arrow
+        ("10_000", "50", "50"),
+        ("5 * 1024**3", None, "0"),
+        ("5 * 1024**3", "50", "50"),
+        ("None", None, "0"),
+    ],
+)
 def test_sail_gives_memory_back_at_once_unless_the_process_ends_after_little(
-    ahead: str, delay: str | None
+    ahead: str, found: str | None, delay: str | None
 ) -> None:
-    # What an engine of this process may have set for itself is not the other's.
-    own = {name: value for name, value in os.environ.items() if name != "MIMALLOC_PURGE_DELAY"}
+    own = {name: value for name, value in os.environ.items() if name != PURGE_DELAY}
+    given = own | ({PURGE_DELAY: found} if found else {})
     ended = subprocess.run(
-        [sys.executable, "-c", AHEAD, ahead], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", AHEAD, ahead], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, ended.stdout) == (0, f"{delay}\n")
 

@@ -65,9 +65,7 @@ class Spark:
         else:
             require_java()
             also = s3a.cached() or (s3a.resolve() if with_s3 else [])
-            self.spark = _session(
-                partitions, confs, also, JVM if ahead is None or ahead > LITTLE else f"{JVM} {BRIEF}"
-            )
+            self.spark = _session(partitions, confs, also, _jvm(ahead))
         self._partitions = partitions if is_chosen or self._is_local else None
         self.spark.sparkContext.setLogLevel("ERROR")
         # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
