@@ -164,15 +164,13 @@ def _wanted(names: Iterable[str]) -> list[str]:
 class Heads:
     """The newest version of every table of a lake, and the guard that nobody but us moves it."""
 
-    def __init__(self, store: Store, tables: Iterable[Table]) -> None:
+    def __init__(self, store: Store, tables: Iterable[Table], opened: Mapping[str, DeltaTable]) -> None:
+        """Those of `tables` that are not `opened` are created, empty."""
         self.store = store
         self._tables: dict[str, DeltaTable] = {}
         self._expected: dict[str, int] = {}
         for table in tables:
-            opened = store.open(table.name)
-            if opened is None:
-                opened = store.create(table)
-            self._adopt(table.name, opened)
+            self._adopt(table.name, opened.get(table.name) or store.create(table))
 
     def _adopt(self, name: str, opened: DeltaTable) -> None:
         self._tables[name] = opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -25,51 +25,69 @@ def rolled_back(store: Store, tables: Mapping[str, Table], owner: Owner, progres
 
     Raises LakehouseError when a published table is gone.
     """
-    roll_back(store, tables, owner, progress)
-    return Heads(replace(store, claim=owner.claim), tables.values())
+    opened = roll_back(store, tables, owner, progress)
+    return Heads(replace(store, claim=owner.claim), tables.values(), opened)
 
 
 @step("look for what a killed run left")
-def roll_back(store: Store, tables: Mapping[str, Table], owner: Owner, progress: Progress) -> None:
+def roll_back(
+    store: Store, tables: Mapping[str, Table], owner: Owner, progress: Progress
+) -> dict[str, DeltaTable]:
     """Undo what a killed writer left, by new versions: nothing that a later owner could need is deleted.
 
-    A table put back has a new version, so the last state is published anew with it.
+    A table put back has a new version, so the last state is published anew with it. Gives the tables that
+    are there.
     """
     replace(store, claim=owner.claim).clear_scratch()
     known = owner.ledger.contents()
-    moved = {n: v for n in tables if (v := _put_back(store, known, tables[n], progress)) is not None}
-    if moved and known.last is not None:
-        entries = {n: {**t, "version": moved.get(n, t["version"])} for n, t in known.last.tables.items()}
-        publish(owner, store, replace(known.last, tables=entries))
+    opened = {}
+    for name, found in _newest(store, tables).items():
+        table = _put_back(store, known, tables[name], found, progress)
+        if table is not None:
+            opened[name] = table
+    last = known.last
+    if last is not None:
+        at = {name: opened[name].version() for name in last.tables if name in opened}
+        entries = {n: {**t, "version": at.get(n, t["version"])} for n, t in last.tables.items()}
+        if entries != last.tables:
+            publish(owner, store, replace(last, tables=entries))
+    return opened
 
 
 def unpublished(store: Store, tables: Mapping[str, Table], last: State | None) -> list[str]:
     """Tables of the last state that were written to since."""
     published = {name: v for name in tables if (v := _published(last, name)) is not None}
-    with ThreadPoolExecutor(max(1, len(published))) as pool:  # each waits for its own log
-        heads = dict(zip(published, pool.map(store.open, published), strict=True))
+    heads = _newest(store, published)
     return [name for name, head in heads.items() if head and head.version() != published[name]]
 
 
-def _put_back(store: Store, known: Contents, declared: Table, progress: Progress) -> int | None:
-    """The version a table has now if it had to be put back. One never published is emptied."""
-    name = declared.name
-    table, published = store.open(name), _published(known.last, name)
+def _newest(store: Store, names: Iterable[str]) -> dict[str, DeltaTable | None]:
+    """The tables as they are now, None where there is none; side by side, for each waits for its own log."""
+    wanted = list(names)
+    with ThreadPoolExecutor(max(1, len(wanted))) as pool:
+        return dict(zip(wanted, pool.map(store.open, wanted), strict=True))
+
+
+def _put_back(
+    store: Store, known: Contents, declared: Table, table: DeltaTable | None, progress: Progress
+) -> DeltaTable | None:
+    """The table at its published content. One never published is emptied."""
+    name, published = declared.name, _published(known.last, declared.name)
     if table is None and published is not None:
         raise LakehouseError(
             f"{store.uri(name)}: the table is gone, though batch "
             f"{known.last.batch_id if known.last else 0} published it. Put its folder back from a backup."
         )
     if table is None or table.version() == published:
-        return None
+        return table
     if published is not None:
         _restore(table, published)
     elif name in known.published:
-        return None  # a restore took it out of the lake; older batches still read it
+        return table  # a restore took it out of the lake; older batches still read it
     else:
-        store.create(declared)
+        table = store.create(declared)
     progress.note(f"rolled back {name}: a run was cut off before it published")
-    return None if published is None else table.version()
+    return table
 
 
 def _restore(table: DeltaTable, version: int) -> None:

@@ -134,9 +134,10 @@ def test_a_compaction_beside_a_foreign_write_is_not_published(
     lake = open_lake("lake", deliveries)
     hourly(lake, deliveries, 2)
     store = Store(lake.settings.lake)
-    heads = Heads(store, gold.TABLES.values())
-    foreign = store.open("gold.users")
+    users, foreign = store.open("gold.users"), store.open("gold.users")
+    assert users is not None
     assert foreign is not None
+    heads = Heads(store, [gold.TABLES["gold.users"]], {"gold.users": users})
     foreign.delete("user_id = 1", commit_properties=CommitProperties())
     with pytest.raises(Fenced, match="someone else wrote"):
         heads.compact("gold.users", 1_000_000, None)

@@ -76,7 +76,7 @@ def _with_inputs(tables: Mapping[str, Table], names: Collection[str]) -> dict[st
 def _rebuild(work: Rebuilding, beside: Store, tables: Mapping[str, Table]) -> dict[str, Stored]:
     last = work.known.last
     assert last is not None
-    heads = Heads(beside, derived(tables))
+    heads = Heads(beside, derived(tables), opened={})
     bronze_at = {
         name: Pinned(work.store.uri(name), last.tables[name]["version"], last.batch_id)
         for name, table in tables.items()
