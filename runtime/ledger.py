@@ -57,7 +57,7 @@ SCHEMA = pa.schema(
     ]
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-COMPACT_AFTER = 50  # live files; keeps a read of the ledger to a few milliseconds
+COMPACT_AFTER = 10  # live files: each costs a reader 2 ms, and merging them 70 ms
 
 
 @dataclass(frozen=True)
