@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runtime.settings_model import BATCH_BYTES
+
 A_DAY = 1_000_000_000
 SECONDS_A_DAY = 86_400
 FILE_BYTES = 128 * 1024**2  # the size that sources are assumed to deliver at that scale
-BATCH_BYTES = 1024**3  # conf/cluster.yaml
 BY_EVENT = ("bronze.log_data", "silver.events", "gold.songplays", "gold.time")
 # Amazon S3 Standard, us-east-1, list prices in dollars: per 1,000 requests, per GB and month.
 PRICES = {"PUT": 0.005, "LIST": 0.005, "GET": 0.0004, "HEAD": 0.0004, "DELETE": 0.0}
@@ -22,7 +23,7 @@ def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     sizes = found["costs"]["sizes"]
     events, per_event = sizes["events"], sizes["log_bytes"] / sizes["events"]
     arriving = per_event * A_DAY
-    files, batches = arriving / FILE_BYTES, arriving / BATCH_BYTES
+    files, batches = arriving / FILE_BYTES, arriving / BATCH_BYTES["spark"]
     yield "logs arriving", f"{per_event:.0f} bytes an event", f"{gigabytes(arriving)} in {files:,.0f} files"
     yield "batches of 1 GiB", "", f"{batches:,.0f}, one every {SECONDS_A_DAY / batches:,.0f} s"
     stored = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from runtime.settings import CONF, LOCATIONS
 from runtime.settings_given import PREFIX
@@ -56,7 +56,8 @@ def type_of(key: str) -> str:
     schema = model.model_json_schema()["properties"][inner or group]
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     or_null = ", or null" if len(kinds) < len(schema.get("anyOf", [schema])) else ""
-    is_size = any(getattr(m, "func", None) is in_bytes for m in field.metadata)
+    within = (m for kind in get_args(field.annotation) for m in getattr(kind, "__metadata__", ()))
+    is_size = any(getattr(m, "func", None) is in_bytes for m in (*field.metadata, *within))
     return ("size" if is_size else described(kinds[0], key)) + or_null
 
 

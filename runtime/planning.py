@@ -243,7 +243,7 @@ def _inspected(file: Listed, content: ContentReader, settings: Settings) -> Insp
             content,
             max_record_bytes=settings.max_record_bytes,
             max_unpacked_bytes=settings.max_unpacked_bytes,
-            mark_bytes=min(MARK_BYTES, settings.batch_bytes),
+            mark_bytes=min(MARK_BYTES, settings.bytes_of_batch),
         )
     except Unreadable as error:
         return error

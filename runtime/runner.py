@@ -127,7 +127,7 @@ class Runner:
 
     def _batches(self, owner: Owner, shared: Lakeside, work: Work, report: Report) -> None:
         self.progress.work(len(work.files), work.content_bytes)
-        cut = list(cut_batches(work.files, self.settings.batch_bytes))
+        cut = list(cut_batches(work.files, self.settings.bytes_of_batch))
         for batch in cut or [()]:
             if state := self._publish(owner, shared, batch, report):
                 report.states.append(state)
@@ -187,7 +187,7 @@ class Runner:
                 )
             with self._at_work(owner) as shared:
                 known = self.ledger.contents()
-                state = batches.rebuild(shared, known, self.settings.batch_bytes)
+                state = batches.rebuild(shared, known, self.settings.bytes_of_batch)
                 self._commit(owner, shared, state)
             _keep_profile(owner, [state])
         return Report(states=[state])
@@ -208,7 +208,7 @@ class Runner:
             claim(self.ledger, "quarantine retry", self.settings.lease_seconds) as owner,
             self._at_work(owner) as shared,
         ):
-            state = retry(shared, self.ledger.contents(), self.settings.batch_bytes)
+            state = retry(shared, self.ledger.contents(), self.settings.bytes_of_batch)
             if state is not None:
                 self._commit(owner, shared, state)
         return state

@@ -106,10 +106,18 @@ def test_s3_reads_the_public_bucket_and_demands_a_lake() -> None:
     assert settings.s3.region == "us-west-2"
 
 
+@pytest.mark.parametrize(("engine", "size"), [("sail", 256 * 1024**2), ("spark", 1024**3)])
+def test_a_batch_is_as_large_as_suits_the_engine_unless_its_size_is_chosen(
+    engine: str, size: int, load: Load
+) -> None:
+    assert load(flags={"engine": engine}).bytes_of_batch == size
+    assert load(flags={"engine": engine}, sets=["batch_bytes=1kB"]).bytes_of_batch == 1000
+
+
 def test_cluster_is_spark_with_larger_batches_and_leaves_the_master_to_spark_submit() -> None:
     settings = load_settings("cluster", flags={"lake": "s3://b/l"}, environ={})
     assert settings.engine == "spark"
-    assert settings.batch_bytes == 1024**3
+    assert settings.bytes_of_batch == 1024**3
     assert "spark.master" not in settings.spark
 
 

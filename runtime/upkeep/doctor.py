@@ -172,7 +172,7 @@ def _room(place: Place) -> Finding:
             break
         except FileNotFoundError:
             folder = folder.rpartition("/")[0] or "/"
-    short = free < 2 * place.settings.batch_bytes
+    short = free < 2 * place.settings.bytes_of_batch
     found = f"{free / 1024**3:,.1f} GiB free at the lake"
     return Finding("disk", found, "make room, or set a smaller batch_bytes" if short else "")
 

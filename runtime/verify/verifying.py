@@ -136,6 +136,6 @@ class _Verifying:
         settings = self.place.settings
         there = {n: t for n, t in self.place.tables.items() if n in self._last.tables}
         work = Rebuilding(
-            self.place.store, there, self.known, self.engine(), self.place.progress, settings.batch_bytes
+            self.place.store, there, self.known, self.engine(), self.place.progress, settings.bytes_of_batch
         )
         yield from check_rebuilt(work, connection, reads, self._outdated)
