@@ -73,10 +73,11 @@ def _misplaced_locally(lake: str, root: Path) -> Iterator[str]:
         yield f"lake {lake} has {' '.join(misread)} in its path, which Delta's libraries misread: rename it"
     if Path(lake).is_file():
         yield f"lake {lake} is a file: expected a folder"
-    if Path(lake).resolve() == root.resolve():
+    place = Path(lake).resolve()
+    if place == root.resolve():
         yield f"lake {lake} is the repository itself: choose a folder such as data/lakehouse"
     for folder in CODE_FOLDERS:
-        if _within(lake, str(root / folder)):
+        if place.is_relative_to((root / folder).resolve()):
             yield f"lake {lake} lies in the code folder {folder}: choose one such as data/lakehouse"
 
 
