@@ -117,8 +117,10 @@ class Runner:
             )
         if not work.is_empty:
             owner.commit(work.rows())
-        if work.files or self._new_tables(known):
-            ahead = work.content_bytes if once else None
+        new = self._new_tables(known)
+        if work.files or new:
+            # A table new in the code reads all that was ever taken in.
+            ahead = work.content_bytes if once and not new else None
             with self._at_work(owner, self._renames(), ahead) as shared:
                 self._batches(owner, shared, work, report)
         else:

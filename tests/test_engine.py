@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lakehouse import Lakehouse
+from runtime import engine
 from runtime.engine.sail import PURGE_DELAY
 from runtime.engine.spark import java_version
+from runtime.settings import Settings
+from tests.deliveries import Deliveries, play
 
 ROOT = Path(__file__).parent.parent
 INTERRUPTED = """
@@ -54,6 +59,32 @@ def test_sail_gives_memory_back_at_once_unless_the_process_ends_after_little(
         [sys.executable, "-c", AHEAD, ahead], cwd=ROOT, env=given, capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, ended.stdout) == (0, f"{delay}\n")
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_an_engine_is_started_for_what_a_run_is_known_to_read(
+    once: bool,
+    open_lake: Callable[..., Lakehouse],
+    deliveries: Deliveries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def started(settings: Settings, *, ahead: int | None = None) -> engine.Engine:
+        asked.append(ahead)
+        return start(settings, ahead=ahead)
+
+    start = engine.started
+    monkeypatch.setattr(engine, "started", started)
+    sizes = [deliveries.logs(f"{n}.json", [play()]).stat().st_size for n in (1, 2)]
+    lake = open_lake("lake", deliveries)
+    with monkeypatch.context() as without:
+        fewer = {name: table for name, table in Lakehouse.tables.items() if name != "gold.time"}
+        without.setattr(Lakehouse, "tables", fewer)
+        lake.run(once=once)
+    deliveries.logs("3.json", [play(sessionId=2)])
+    lake.run(once=once)  # fills gold.time from all that is there
+    assert asked == [sum(sizes) if once else None, None]
 
 
 def test_an_interrupted_notebook_gets_a_new_sail_at_its_next_cell() -> None:
