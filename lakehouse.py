@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from runtime import memory
+
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
 
@@ -28,9 +30,7 @@ def main() -> int:
     """Run the command line; gives the exit code."""
     # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # Allocators look at it when they are loaded, which is before a run knows its size: memory that was freed
-    # is given back at once.
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
+    memory.give_back(at_once=True)  # Arrow is loaded before a run knows its size
     try:
         from runtime.cli import main as command_line
     except ModuleNotFoundError as missing:

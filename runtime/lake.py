@@ -356,8 +356,7 @@ class Lakehouse:
         ]
 
     def _ledger(self) -> Ledger:
-        store = Store.of(self.settings)
-        return Ledger.of(store)
+        return Ledger.of(Store.of(self.settings))
 
     def _place(self, progress: Progress | None = None) -> Place:
         return Place(self.settings, self.tables, progress or Silent())

@@ -12,8 +12,8 @@ import pytest
 
 from lakehouse import Lakehouse
 from runtime import engine
-from runtime.engine.sail import PURGE_DELAY
 from runtime.engine.spark import java_version
+from runtime.memory import PURGE_DELAY
 from runtime.settings import Settings
 from tests.deliveries import Deliveries, play
 

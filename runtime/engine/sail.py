@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from runtime import scratch
+from runtime import memory, scratch
 from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 # Its allocator holds on to what was freed, more with every batch: a gigabyte after some 4 GB of sources.
 # To give memory back at once costs a tenth of the processor time, so a short run does not.
 KEEPS_MEMORY = 1024**3
-PURGE_DELAY = "MIMALLOC_PURGE_DELAY"
-
-
-def _give_memory_back(*, at_once: bool) -> None:
-    """Say so to Sail's allocator, which looks at it when it is loaded; what a user has set stands."""
-    if at_once:
-        os.environ.setdefault(PURGE_DELAY, "0")
-    elif os.environ.get(PURGE_DELAY) == "0":
-        del os.environ[PURGE_DELAY]
 
 
 class Sail:
@@ -39,7 +30,7 @@ class Sail:
 
     def __init__(self, partitions: int, *, ahead: int | None = None) -> None:
         os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
-        _give_memory_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
+        memory.give_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
         from pysail.spark import SparkConnectServer
         from pyspark.sql import SparkSession
 
