@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from runtime.lake import Lakehouse
 
 __all__ = ["Lakehouse"]
+
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def __getattr__(name: str) -> object:
@@ -30,6 +33,9 @@ def main() -> int:
     """Run the command line; gives the exit code."""
     # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Modules make most of the objects, and stay: to look for garbage among them as often as Python does
+    # by default took as much time again.
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     memory.give_back(at_once=True)  # Arrow is loaded before a run knows its size
     try:
         from runtime.cli import main as command_line

@@ -48,6 +48,7 @@ class Failed(Exception):
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Run:
     """Run a command to its end. Raises Failed."""
+    os.sync()  # what was written before it is not this command's to wait for
     begun, before = time.perf_counter(), os.times()
     process = subprocess.Popen(
         command,

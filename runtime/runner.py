@@ -21,6 +21,7 @@ from runtime.publishing import publish
 from runtime.retrying import retry
 from runtime.rollback import roll_back, rolled_back, unpublished
 from runtime.settings import Settings
+from runtime.sources.content import Unreadable
 from runtime.sources.listing import BadFile
 from runtime.sources.places import Places
 from runtime.sources.renaming import Renames, read_renames
@@ -156,12 +157,11 @@ class Runner:
         files = [piece.file.listed for piece in batch]
         try:
             state = batches.take_in(shared, known, batch)
-        except LakehouseError:
-            raise
-        except Exception:
-            if changed_since(files, self._places):
-                return None
-            raise
+        except Exception as error:
+            is_ours = isinstance(error, LakehouseError) and not isinstance(error, Unreadable)
+            if is_ours or not changed_since(files, self._places):
+                raise
+            return None
         return None if changed_since(files, self._places) else state
 
     def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:

@@ -38,6 +38,11 @@ class Engine(Protocol):
         """Tasks it works on at once."""
         ...
 
+    @property
+    def reads_here(self) -> int:
+        """Bytes of sources up to which its workers would take longer than this process, which has started."""
+        ...
+
     def is_alive(self) -> bool:
         """Whether it can still take work."""
         ...

@@ -42,6 +42,7 @@ JVM = f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC"
 # than about this many bytes of sources it does not pay.
 LITTLE = 256 * 1024**2
 BRIEF = "-XX:TieredStopAtLevel=1"
+READS_HERE = 32 * 1024**2
 
 
 class Spark:
@@ -75,6 +76,11 @@ class Spark:
     def partitions(self) -> int:
         """Tasks it works on at once. Executors come and go, so a cluster is asked each time."""
         return self._partitions or self.spark.sparkContext.defaultParallelism
+
+    @property
+    def reads_here(self) -> int:
+        """A Python worker of its own takes seconds to start; a cluster's do so on other machines."""
+        return READS_HERE if self._is_local else 0
 
     @property
     def _is_local(self) -> bool:

@@ -1,9 +1,10 @@
-"""The slices of a batch as a table of records that either engine reads in parallel."""
+"""The slices of a batch as a table of records, read by the workers of either engine or in this process."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark import cloudpickle
@@ -15,9 +16,14 @@ import runtime.sources
 from runtime.s3.access import Access
 from runtime.sources.content import ContentReader
 from runtime.sources.places import Places
-from runtime.sources.reading import read_slices
+from runtime.sources.reading import SCHEMA, read_slices
 from runtime.sources.renaming import Renames
-from runtime.sources.slicing import from_json
+from runtime.sources.slicing import Slice, from_json, to_json
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+COLUMNS = "raw string, _source_file string, _source_line bigint, _delivery bigint"
 
 # Workers of a cluster have no copy of these modules, so their code travels with the plan.
 for module in (runtime.sources, runtime.s3, runtime.errors):
@@ -36,7 +42,7 @@ class SourceRecords(DataSource):
         return "sparkify_records"
 
     def schema(self) -> str:
-        return "raw string, _source_file string, _source_line bigint, _delivery bigint"
+        return COLUMNS
 
     def reader(self, schema: object) -> DataSourceReader:
         return SliceReader(
@@ -58,3 +64,27 @@ class SliceReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         with ContentReader(Places(self._access)) as content:
             yield from read_slices(partition.value, content, self._renames)
+
+
+def read_in_parallel(
+    spark: SparkSession, partitions: Sequence[Sequence[Slice]], renames: Renames, access: Access
+) -> DataFrame:
+    """The records of the slices: one task of the engine for each partition."""
+    spark.dataSource.register(SourceRecords)
+    return (
+        spark.read.format(SourceRecords.name())
+        .option("partitions", to_json(partitions))
+        .option("renames", json.dumps(renames))
+        .option("s3", json.dumps(access))
+        .load()
+    )
+
+
+def read_here(spark: SparkSession, pieces: Iterable[Slice], renames: Renames, access: Access) -> DataFrame:
+    """The same records, read in this process at once: for so few that workers would still be starting.
+
+    Raises Unreadable.
+    """
+    with ContentReader(Places(access)) as content:
+        found = pa.Table.from_batches(read_slices(pieces, content, renames), SCHEMA)
+    return spark.createDataFrame(found, COLUMNS)

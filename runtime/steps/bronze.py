@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from runtime.sources.slicing import Slice, pack, to_json
+from runtime.sources.slicing import Slice, pack
 from runtime.steps.workbench import NOTHING, Changes, Workbench
 from runtime.table import Table
 
@@ -15,16 +14,14 @@ def deliver(bench: Workbench, table: Table, slices: Sequence[Slice], ingested_at
     """Append the records of the slices; one read, one commit."""
     if not slices:
         return NOTHING
-    from runtime.sources.datasource import SourceRecords
+    from runtime.sources.datasource import read_here, read_in_parallel
 
-    bench.engine.spark.dataSource.register(SourceRecords)
-    delivered = (
-        bench.engine.spark.read.format(SourceRecords.name())
-        .option("partitions", to_json(pack(slices, bench.engine.partitions)))
-        .option("renames", json.dumps(bench.renames.get(table.name.partition(".")[2], {})))
-        .option("s3", json.dumps(bench.store.access))
-        .load()
-    )
+    engine, access = bench.engine, bench.store.access
+    renames = bench.renames.get(table.name.partition(".")[2], {})
+    if sum(piece.size for piece in slices) <= engine.reads_here:
+        delivered = read_here(engine.spark, slices, renames, access)
+    else:
+        delivered = read_in_parallel(engine.spark, pack(slices, engine.partitions), renames, access)
     rows = table.build(delivered).selectExpr(
         "*",
         f"cast({bench.batch_id} as bigint) as _batch_id",
