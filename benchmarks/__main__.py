@@ -19,7 +19,8 @@ from benchmarks import answers, cluster, costs, large, page, reading
 from benchmarks.cases import Workspace, first_loads, nothing_new, one_more_day, timed
 from benchmarks.data import sources
 from benchmarks.processes import figures
-from runtime.engine.spark import JAVA, java_version
+from runtime.engine import class_archive
+from runtime.engine.java import JAVA, java_version
 
 DATA = Path("data/bench")
 RESULTS = Path(__file__).parent / "results"
@@ -56,6 +57,8 @@ def measured(folder: Path, events: int, rounds: int, *, spark: bool) -> dict[str
     """Time all cases, then the reading. The first loads count once the peers' answers are checked."""
     at = Workspace(folder / f"work-{events}", sources(folder, events))
     shutil.rmtree(at.folder, ignore_errors=True)
+    if spark and not class_archive.path().exists():
+        class_archive.make()
     loads = first_loads(at, spark=spark)
     runs = timed(loads, 1)
     checked = wrong_answers(at)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.engine.spark import INSTALL, JAVA, java_version, require_java
+from runtime.engine.java import INSTALL, JAVA, java_version, require_java
 from runtime.errors import CheckFailed, LakehouseError, UsageError
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from runtime.demo import DATA, Stopped, different, ended, lakehouse, say
-from runtime.engine.spark import LOGGING, require_java
+from runtime.engine.java import require_java
+from runtime.engine.spark import LOGGING
 from runtime.engine.standalone import LOOPBACK, SHORT, Cluster, running, spark_program
 from runtime.errors import CheckFailed, UsageError
 

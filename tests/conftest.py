@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 import lakehouse
 from runtime import engine as engines
 from runtime.engine import Engine
-from runtime.engine.spark import INSTALL, JAVA, java_version
+from runtime.engine.java import INSTALL, JAVA, java_version
 from runtime.s3.access import AWS
 from runtime.sample import write_sample
 from tests.deliveries import Deliveries

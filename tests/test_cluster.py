@@ -18,7 +18,7 @@ import gold
 from lakehouse import Lakehouse
 from runtime.demo import different
 from runtime.demo_on_cluster import submission, submitting
-from runtime.engine.spark import INSTALL, JAVA, java_version
+from runtime.engine.java import INSTALL, JAVA, java_version
 from runtime.engine.standalone import Cluster, running
 from runtime.sample import write_sample
 from tests.checkout import ROOT, check_out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +14,8 @@ import pytest
 
 from lakehouse import Lakehouse
 from runtime import engine
-from runtime.engine.spark import java_version
+from runtime.engine import class_archive, jars, s3a
+from runtime.engine.java import INSTALL, JAVA, java_version
 from runtime.memory import PURGE_DELAY
 from runtime.settings import Settings
 from tests.deliveries import Deliveries, play
@@ -137,3 +140,48 @@ def test_the_version_of_java_is_read_from_what_it_says(
         assert java_version() == found
     java.write_text("#!/bin/sh\nexit 1\n")
     assert java_version() is None
+
+
+WITH_ARCHIVE = """
+import sys
+from runtime import engine
+from runtime.engine.spark import jvm
+options = jvm(0) + sys.argv[1]
+spark = engine.start("spark", confs={"spark.driver.extraJavaOptions": options}, partitions=1).spark
+print(spark.range(3).count())
+"""
+DELTA_LOADED = re.compile(r"org\.apache\.spark\.sql\.delta\.\S+ source: shared objects file \(top\)")
+
+
+def test_spark_is_told_of_a_class_archive_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert class_archive.options() == ""
+    class_archive.path().write_bytes(b"")
+    assert f"-XX:SharedArchiveFile={class_archive.path()} " in class_archive.options()
+
+
+@pytest.mark.slow
+def test_spark_loads_delta_from_the_class_archive_and_does_without_one_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if java_version() not in JAVA:
+        pytest.skip(INSTALL)
+    found = [*(jars.cached() or jars.resolve()), *s3a.cached()]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for jar in found:
+        place = jars.cache_folder().parent / jar.parent.name / jar.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(jar, place)
+    class_archive.path().write_bytes(b"no archive")
+    assert _counted(class_archive.options()) == "3\n"
+    made, log = class_archive.make(), tmp_path / "classes.log"
+    assert made == class_archive.path()
+    assert _counted(f"{class_archive.options()} -Xlog:class+load:file={log}") == "3\n"
+    assert len(DELTA_LOADED.findall(log.read_text())) > 50
+
+
+def _counted(options: str) -> str:
+    command = [sys.executable, "-c", WITH_ARCHIVE, f" {options}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=True).stdout

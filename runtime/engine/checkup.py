@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from runtime import engine
-from runtime.engine import Engine
+from runtime.engine import Engine, class_archive
 from runtime.engine.jars import cached
-from runtime.engine.spark import INSTALL, JAVA, java_version
+from runtime.engine.java import INSTALL, JAVA, java_version
 from runtime.errors import EngineError
 from runtime.upkeep.findings import Finding
 
@@ -33,6 +33,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "Delta's jars", f"{len(jars)} in the cache" if jars else "fetched at Spark's first start"
         )
+        archive = class_archive.path()
+        made = f"python -m {class_archive.__name__} makes one, and Spark starts sooner (a minute, 200 MB)"
+        yield Finding("Java's class archive", archive.name if archive.exists() else f"none; {made}")
     yield Finding("engine", f"{settings.engine} (pysail {version('pysail')}, pyspark {version('pyspark')})")
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.engine import SESSION, s3a
+from runtime.engine import SESSION, class_archive, s3a
 from runtime.engine.jars import with_delta
+from runtime.engine.java import require_java
 from runtime.engine.paths import plain
 from runtime.engine.submitted import submitted_session
 from runtime.errors import EngineError
@@ -24,14 +21,10 @@ if TYPE_CHECKING:
 
 # Spark's own choice, INT96, carries no zone: Sail, like any strict reader, refuses to take it for an instant.
 REQUIRED = {**SESSION, "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
-JAVA = (17, 21)
 LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
-INSTALL = (
-    "install Java 17 or 21 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME; "
-    "the default engine, sail, needs no Java"
-)
 
 
+OPTIONS = "spark.driver.extraJavaOptions"
 QUIET = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -66,7 +59,7 @@ class Spark:
         else:
             require_java()
             also = s3a.cached() or (s3a.resolve() if with_s3 else [])
-            self.spark = _session(partitions, confs, also, _jvm(ahead))
+            self.spark = _session(partitions, confs, also, f"{jvm(ahead)} {class_archive.options()}")
         self._partitions = partitions if is_chosen or self._is_local else None
         self.spark.sparkContext.setLogLevel("ERROR")
         # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
@@ -124,29 +117,8 @@ class Spark:
         return self.spark.read.schema(rows.schema).parquet(plain(uri))
 
 
-def java_version() -> int | None:
-    """The major version of the Java that Spark would start, None where there is none that runs."""
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    try:
-        found = subprocess.run(
-            [java or "java", "-version"], capture_output=True, text=True, check=True, timeout=30
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    number = re.search(r'version "(?:1\.)?(\d+)', found.stderr)
-    return int(number[1]) if number else None
-
-
-def require_java() -> None:
-    """Raises EngineError, naming what to install, unless Java 17 or 21 runs."""
-    found = java_version()
-    if found not in JAVA:
-        what = "Java was not found" if found is None else f"Java {found} does not run Spark 4"
-        raise EngineError(f"engine spark: {what}: {INSTALL}.")
-
-
-def _jvm(ahead: int | None) -> str:
+def jvm(ahead: int | None) -> str:
+    """Java's options for so many bytes of sources, after which the process ends; None where nobody knows."""
     return f"{JVM} {BRIEF}" if ahead is not None and ahead <= LITTLE else JVM
 
 
@@ -163,12 +135,12 @@ def _local(partitions: int) -> dict[str, str]:
     }
 
 
-def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path], jvm: str) -> SparkSession:
+def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path], java: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     master = confs.get("spark.master", "local")
     fitting = _local(partitions) if master.startswith("local") else {}
-    chosen = {**QUIET, "spark.driver.extraJavaOptions": jvm, **fitting, **REQUIRED, **confs}
+    chosen = {**QUIET, OPTIONS: java, **fitting, **REQUIRED, **confs}
     builder = SparkSession.builder.appName("sparkify-lakehouse")
     for key, value in chosen.items():
         builder = builder.config(key, value)
