@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from runtime.engine import jars, s3a
-from runtime.engine.java import java_says, require_java
+from runtime.engine.java import apart, java_says, require_java
 from runtime.errors import EngineError
 
 ROOT = Path(__file__).parents[2]
@@ -69,14 +69,20 @@ def make() -> Path:
     part = place.with_suffix(f".{os.getpid()}")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TRAINING, folder, f"{SILENT} -XX:ArchiveClassesAtExit={part}"]
-        ours = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-        ended = subprocess.run(command, cwd=folder, env=ours, capture_output=True, text=True)
-    if not part.exists():
-        why = next(iter(reversed(ended.stderr.strip().splitlines())), "no output")
-        raise EngineError(f"engine spark: Java made no class archive: {why}. Spark works without it.")
-    part.rename(place)
+        ours = {**apart(), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        try:
+            ended = subprocess.run(command, cwd=folder, env=ours, capture_output=True, text=True)
+            if ended.returncode or not part.exists():
+                why = next(iter(reversed(ended.stderr.strip().splitlines())), "no output")
+                raise EngineError(f"engine spark: Java made no class archive: {why}. Spark works without it.")
+            part.rename(place)
+        finally:
+            part.unlink(missing_ok=True)
     return place
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{make()}\n")
+    try:
+        sys.stdout.write(f"{make()}\n")
+    except EngineError as error:
+        sys.exit(str(error))

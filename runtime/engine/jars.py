@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from runtime.engine.java import apart
 from runtime.errors import EngineError
 
 if TYPE_CHECKING:
@@ -98,11 +99,9 @@ def fetch(what: str, script: str, arguments: Sequence[str], keep: Callable[[list
     The script finds Ivy's folder in its first argument; `keep` gets the jars while that folder is there.
     """
     sys.stderr.write(f"fetching the {what} …\n")
-    # Under spark-submit it would join the waiting JVM instead of starting its own.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_GATEWAY")}
     with tempfile.TemporaryDirectory() as ivy:
         command = [sys.executable, "-c", script, ivy, *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=apart(), capture_output=True, text=True)
         keep(sorted(Path(ivy, "jars").glob("*.jar")) if done.returncode == 0 else [])
     return done.stderr
 

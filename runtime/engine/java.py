@@ -35,6 +35,11 @@ def java_says() -> str:
         return ""
 
 
+def apart() -> dict[str, str]:
+    """The environment for a process that starts a JVM: under spark-submit it would join the waiting one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYSPARK_GATEWAY")}
+
+
 def require_java() -> None:
     """Raises EngineError, naming what to install, unless Java 17 or 21 runs."""
     found = java_version()
