@@ -59,6 +59,10 @@ class Engine(Protocol):
         """The same rows, computed once and stored at `uri`, which is free scratch space."""
         ...
 
+    def counted(self, rows: DataFrame, uri: str) -> DataFrame:
+        """Kept rows in a form that tells how many they are; `uri` is free scratch space."""
+        ...
+
 
 _running: Engine | None = None
 

@@ -86,3 +86,11 @@ class Sail:
         if form == "arrow" and not scratch.size(uri, self._access)["files"]:
             reader = reader.schema(rows.schema)  # for no rows it writes no file, which would tell
         return reader.load(plain(uri))
+
+    def counted(self, rows: DataFrame, uri: str) -> DataFrame:
+        """As Parquet, which says how many rows it holds. Of Arrow files Sail does not know, and a MERGE of
+        them makes the hash table of its join from the rows of the table: several times the memory."""
+        if is_s3(uri):
+            return rows
+        rows.write.mode("overwrite").parquet(plain(uri))
+        return self.spark.read.parquet(plain(uri))

@@ -138,7 +138,8 @@ class Workbench:
 
         `newer` is a further condition on an update, over `s` (source) and `t` (target).
         """
-        changes.createOrReplaceTempView("changes")
+        counted = self.engine.counted(changes, f"{self.kept}-merged")
+        counted.createOrReplaceTempView("changes")
         columns = table.column_names
         on = " and ".join([*(f"t.{k} = s.{k}" for k in key), *_literals(bounds, "t.")])
         sets = ", ".join(f"{c} = s.{c}" for c in columns if c not in key)
