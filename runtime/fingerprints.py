@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
+from functools import cache
 from pathlib import Path
 
 from runtime.table import Merge, Table, Upsert
@@ -36,11 +37,16 @@ def _collect(module: str, seen: dict[str, str]) -> None:
         return
     if Path(loaded.__file__).name == "__init__.py":
         return  # a layer's list of tables is no rule
-    tree = ast.parse(Path(loaded.__file__).read_text(encoding="utf-8"))
-    seen[module] = ast.dump(_without_docstrings(tree))
-    for name in _imported(tree):
+    seen[module], imported = _parsed(Path(loaded.__file__).read_text(encoding="utf-8"))
+    for name in imported:
         if name.partition(".")[0] == module.partition(".")[0]:  # other layers have their own digest
             _collect(name, seen)
+
+
+@cache  # several tables are made by one module, and a watching run asks after every batch
+def _parsed(code: str) -> tuple[str, list[str]]:
+    tree = ast.parse(code)
+    return ast.dump(_without_docstrings(tree)), _imported(tree)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -64,18 +64,22 @@ def text(value: str) -> str:
     """
     once = "decode(encode(s, 'ISO-8859-1'), 'UTF-8')"
     repaired = (
-        f"case when {value} rlike '{MISREAD}' then aggregate(sequence(1, {ROUNDS}), {value}, (s, i) -> "
+        f"aggregate(sequence(1, {ROUNDS}), {value}, (s, i) -> "
         f"case when s rlike '{MISREAD}' and not regexp_replace(s, '{SEQUENCE}', '') rlike '{BEYOND_ASCII}' "
-        f"then {once} else s end) "
-        f"else {value} end"
+        f"then {once} else s end)"
     )
-    cleaned = f"regexp_replace({repaired}, '{CONTROL}', '')"
-    return f"nullif(trim(case when {value} rlike '{BEYOND_PRINTABLE}' then {cleaned} else {value} end), '')"
+    cleaned = (
+        f"case when {value} rlike '{BEYOND_PRINTABLE}' then "
+        f"case when {value} rlike '{MISREAD}' then regexp_replace({repaired}, '{CONTROL}', '') "
+        f"else regexp_replace({value}, '{CONTROL}', '') end else {value} end"
+    )
+    return f"nullif(btrim({cleaned}), '')"
 
 
 def number(value: str) -> str:
     """A double, or NULL; `NaN`, `Infinity` and suffixed literals are no numbers."""
-    return f"case when trim({value}) rlike '{NUMBER}' then try_cast(trim({value}) as double) end"
+    trimmed = f"btrim({value})"
+    return f"case when {trimmed} rlike '{NUMBER}' then try_cast({trimmed} as double) end"
 
 
 def integer(value: str, type_: str = "int") -> str:
@@ -83,7 +87,7 @@ def integer(value: str, type_: str = "int") -> str:
 
     Only digits are cast: Spark casts by way of an exception what it cannot cast, at 20 µs each.
     """
-    trimmed = f"trim({value})"
+    trimmed = f"btrim({value})"
     double = f"try_cast({trimmed} as double)"
     return (
         f"case when {trimmed} rlike '{DIGITS}' then try_cast({trimmed} as {type_}) "
@@ -95,9 +99,9 @@ def integer(value: str, type_: str = "int") -> str:
 def instant(value: str) -> str:
     """Epoch milliseconds as a timestamp, NULL outside the years 2000 to 2099."""
     millis = integer(value, "bigint")
-    return f"case when {millis} >= {YEAR_2000} and {millis} < {YEAR_2100} then timestamp_millis({millis}) end"
+    return f"case when {millis} between {YEAR_2000} and {YEAR_2100 - 1} then timestamp_millis({millis}) end"
 
 
 def absent(value: str) -> str:
     """Whether the delivery left a value out: no such field, null, or blank."""
-    return f"nullif(trim({value}), '') is null"
+    return f"nullif(btrim({value}), '') is null"

@@ -12,7 +12,7 @@ from silver.cleaning import PROVENANCE, absent, instant, integer, number, parse,
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-UNQUOTED_AGENT = """trim(both '"' from trim(record.userAgent))"""
+UNQUOTED_AGENT = """btrim(btrim(record.userAgent), '"')"""
 
 
 def build(records: DataFrame) -> DataFrame:

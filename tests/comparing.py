@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chispa import assert_df_equality
+from pyspark.sql import DataFrame
 
 import gold
 from lakehouse import Lakehouse
@@ -38,6 +39,11 @@ def assert_same_tables(
 def rows(lake: Lakehouse, statement: str) -> list[dict[str, Any]]:
     """What a statement answers, as dictionaries."""
     return list(lake.sql(statement).to_pylist())
+
+
+def collected(frame: DataFrame) -> list[dict[str, Any]]:
+    """An engine's rows as dictionaries; through Arrow, so that instants keep their zone."""
+    return list(frame.toArrow().to_pylist())
 
 
 def versions(lake: Lakehouse) -> dict[str, int]:

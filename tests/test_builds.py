@@ -12,8 +12,8 @@ from chispa import assert_df_equality
 
 import gold
 from runtime.engine import Engine
-from runtime.steps.workbench import rows_of
 from runtime.table import Table
+from tests.comparing import collected
 from tests.deliveries import event, play, song
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def assert_builds(engine: Engine, table: str, inputs: Sequence[DataFrame], expec
 def failed(table: Table, rows: DataFrame) -> list[list[str]]:
     """The expectations each row fails, in order of lines."""
     checks = [f"coalesce({predicate}, false) as {name}" for name, predicate in table.expectations.items()]
-    judged = rows_of(rows.selectExpr("_source_line", *checks).orderBy("_source_line"))
+    judged = collected(rows.selectExpr("_source_line", *checks).orderBy("_source_line"))
     return [[name for name in table.expectations if not row[name]] for row in judged]
 
 
@@ -136,7 +136,7 @@ def test_an_event_id_follows_from_session_item_and_instant_alone_and_is_never_ne
     others = [event(itemInSession=n) for n in range(1, 40)]
     built = TABLES["silver.events"].build(records(engine, [*same, *others]))
     ids = [
-        row["event_id"] for row in rows_of(built.select("_source_line", "event_id").orderBy("_source_line"))
+        row["event_id"] for row in collected(built.select("_source_line", "event_id").orderBy("_source_line"))
     ]
     assert len(set(ids[:3])) == 1
     assert len(set(ids)) == 40
@@ -220,7 +220,7 @@ def test_the_quarantine_names_the_source_of_each_rejected_record_and_every_reaso
     columns = "raw string, _reasons array<string>, _source_file string, _source_line bigint, _delivery bigint"
     songs = engine.spark.createDataFrame([("{}", ["a", "b"], "s.json", 1, 1)], columns)
     events = engine.spark.createDataFrame([("x", ["c"], "l.json", 9, 2)], columns)
-    assert rows_of(TABLES["silver.quarantine"].build(songs, events).orderBy("_delivery")) == [
+    assert collected(TABLES["silver.quarantine"].build(songs, events).orderBy("_delivery")) == [
         {
             "source": "song_data", "raw": "{}", "reasons": ["a", "b"],
             "_source_file": "s.json", "_source_line": 1, "_delivery": 1,

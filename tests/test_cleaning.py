@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.engine import Engine
-from runtime.steps.workbench import rows_of
 from silver.cleaning import absent, instant, integer, number, parse, text
+from tests.comparing import collected
 
 pytestmark = pytest.mark.engine
 
@@ -25,7 +25,7 @@ def parsed(engine: Engine, raws: Iterable[str], **expressions: str) -> list[dict
     lines = [(raw, "a.json", number, 1) for number, raw in enumerate(raws)]
     records = parse(engine.spark.createDataFrame(lines, PROVENANCE), ("v", "w"))
     shown = [f"{expression} as {name}" for name, expression in expressions.items()]
-    return rows_of(
+    return collected(
         records.selectExpr("_source_line", "record is not null as is_record", "record.v", *shown).orderBy(
             "_source_line"
         )
@@ -40,7 +40,9 @@ def typed(engine: Engine, tokens: Iterable[str], **expressions: str) -> list[dic
 def cleaned(engine: Engine, texts: Iterable[str | None]) -> list[str | None]:
     """`text` of each text, in order."""
     values = engine.spark.createDataFrame(list(enumerate(texts)), "i int, v string")
-    return [row["cleaned"] for row in rows_of(values.selectExpr("i", f"{text('v')} as cleaned").orderBy("i"))]
+    return [
+        row["cleaned"] for row in collected(values.selectExpr("i", f"{text('v')} as cleaned").orderBy("i"))
+    ]
 
 
 def damaged(sound: str, times: int) -> str:

@@ -27,7 +27,7 @@ class Sail:
     """A Sail server on a free loopback port and a session on it."""
 
     name = "sail"
-    reads_here = 0  # its workers are threads of this process
+    reads_here = 1024**2  # its workers are threads of this process, and take a tenth of a second to begin
 
     def __init__(self, partitions: int, *, ahead: int | None = None) -> None:
         os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user

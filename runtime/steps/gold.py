@@ -122,7 +122,7 @@ def _contenders(bench: Workbench, table: Table, driver: Fold, arrived: DataFrame
     write = _strategy(table)
     since = driver.since[1] if driver.since else "cast(null as date)"
     rows = table.build(arrived)
-    beside = with_old(rows, bench.read(table, _bounds(table, rows)), write.key, "left")
+    beside = with_old(rows, bench.read(table, _bounds(table, rows)), table, write.key, "left")
     content = [c for c in table.content if c not in write.key]
     return beside.selectExpr(
         "*",
@@ -164,7 +164,7 @@ def write(bench: Workbench, table: Table, rows: DataFrame, gone: DataFrame | Non
     """MERGE rows where they differ from the table's, and delete the `gone` keys that made no row."""
     key = list(_strategy(table).key)
     current = bench.read(table, _bounds(table, rows) if gone is None else None)
-    beside = with_old(rows, current, key, "left").selectExpr(
+    beside = with_old(rows, current, table, key, "left").selectExpr(
         *table.column_names,
         *(f"{OLD}{c}" for c in table.column_names),
         f"case when {OLD}{key[0]} is null then 'insert' "

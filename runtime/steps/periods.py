@@ -28,7 +28,7 @@ def merge(bench: Workbench, table: Table, driver: Periods) -> Changes:
     if changes.before is None and bench.heads.is_empty(table.name):
         return append(bench, table, table.build(changes.after))
     current = bench.read(table)
-    hit = bench.keep(_hit(driver, _moved(driver, changes), current))
+    hit = bench.keep(_hit(table, driver, _moved(driver, changes), current))
     days = rows_of(hit.selectExpr(f"min(cast({SINCE} as date)) as day"))
     if days[0]["day"] is None:
         return NOTHING
@@ -53,7 +53,7 @@ def _moved(driver: Periods, changes: Changes) -> DataFrame:
     return summed.withColumnRenamed(f"sum({SIDE})", SIDE).where(f"{SIDE} <> 0")
 
 
-def _hit(driver: Periods, moved: DataFrame, current: DataFrame) -> DataFrame:
+def _hit(table: Table, driver: Periods, moved: DataFrame, current: DataFrame) -> DataFrame:
     """The keys whose rows may change, each with the instant from which on they may.
 
     An input row that comes into a period of its own value changes nothing, whenever it comes.
@@ -63,7 +63,7 @@ def _hit(driver: Periods, moved: DataFrame, current: DataFrame) -> DataFrame:
     same = " and ".join(f"{name} = {OLD}{name}" for name in (*driver.key, *driver.value))
     begins, ends = f"{OLD}{driver.begins}", f"{OLD}{driver.ends}"
     within = f"{begins} <= {driver.at} and ({ends} is null or {driver.at} < {ends}) and {SIDE} > 0"
-    periods = current.selectExpr(*(f"{name} as {OLD}{name}" for name in current.columns))
+    periods = current.selectExpr(*(f"{name} as {OLD}{name}" for name in table.column_names))
     telling = moved.join(periods, expr(f"{same} and {within}"), "left_anti")
     since = telling.groupBy(*driver.key).agg({driver.at: "min"})
     return since.withColumnRenamed(f"min({driver.at})", SINCE)

@@ -32,7 +32,7 @@ def replace_rows(bench: Workbench, table: Table, held: DataFrame) -> Changes:
     if rejected is None:
         changed = old.selectExpr(*(f"{OLD}{c} as {c}" for c in table.column_names), f"'delete' as {CHANGE}")
     else:
-        changed = _changes(table, with_old(held, rejected, KEY, "left"))
+        changed = _changes(table, with_old(held, rejected, table, KEY, "left"))
     changed = bench.keep(changed.where(f"{CHANGE} is not null"))
     if not rows_of(changed.selectExpr("1 as one").limit(1)):
         return NOTHING

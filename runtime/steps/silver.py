@@ -109,18 +109,17 @@ def _marked(bench: Workbench, table: Table, rows: DataFrame) -> DataFrame:
 
 def _groups(table: Table, staged: DataFrame) -> list[dict[str, Any]]:
     """Counts by partition value: records, rejected, valid, competing rows and their keys."""
+    from pyspark.sql.functions import expr
+
     key = ", ".join(f"case when {COMPETES} then {k} end" for k in _upsert(table).key)
-    staged.createOrReplaceTempView("staged")
-    by = ", ".join(table.partition_by)
-    return rows_of(
-        staged.sparkSession.sql(
-            f"select {by + ',' if by else ''} count(*) as records, "
-            f"count(case when not ({VALID}) then 1 end) as rejected, "
-            f"count(case when {VALID} then 1 end) as valid, "
-            f"count(case when {COMPETES} then 1 end) as rows, count(distinct {key}) as keys "
-            f"from staged {'group by ' + by if by else ''}"
-        )
+    counts = (
+        "count(*) as records",
+        f"count(case when not ({VALID}) then 1 end) as rejected",
+        f"count(case when {VALID} then 1 end) as valid",
+        f"count(case when {COMPETES} then 1 end) as rows",
+        f"count(distinct {key}) as keys",
     )
+    return rows_of(staged.groupBy(*table.partition_by).agg(*(expr(count) for count in counts)))
 
 
 def _rejects(staged: DataFrame, arrived: DataFrame) -> DataFrame:
@@ -176,7 +175,7 @@ def _winners(table: Table, rows: DataFrame) -> DataFrame:
 
 def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *, newer: bool) -> Changes:
     write = _upsert(table)
-    beside = with_old(winners, bench.read(table, bounds), write.key, "left")
+    beside = with_old(winners, bench.read(table, bounds), table, write.key, "left")
     wins = f"{PRECEDENCE} > {STORED}" if newer else "true"
     changed = bench.keep(
         beside.selectExpr(
@@ -212,7 +211,7 @@ def _records(
     accepted, valid = merged.inserted + merged.updated, _total(groups, "valid")
     same = accepted
     if accepted < valid:
-        beside = with_old(staged.where(VALID), bench.read(table, bounds), _upsert(table).key, "inner")
+        beside = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
         same = beside.where(f"not {differs(table.content)}").count()
         accepted = min(accepted, same)  # out of order, a key's row may be another record's than one of these
     return {

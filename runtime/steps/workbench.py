@@ -155,8 +155,8 @@ class Workbench:
 
 @step("ask")
 def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
-    """A small result as dictionaries; through Arrow, so that instants keep their zone."""
-    return list(frame.toArrow().to_pylist())
+    """A small result as dictionaries. It holds no instants: they would come without their zone."""
+    return [row.asDict() for row in frame.collect()]
 
 
 def in_bounds(bounds: Bounds) -> str:
@@ -186,11 +186,11 @@ def differs(columns: Iterable[str]) -> str:
     return "(" + " or ".join(f"not ({c} <=> {OLD}{c})" for c in columns) + ")"
 
 
-def with_old(rows: DataFrame, current: DataFrame, key: Sequence[str], how: str) -> DataFrame:
-    """Rows beside the current row of their key, its columns under `_old_…`."""
+def with_old(rows: DataFrame, current: DataFrame, table: Table, key: Sequence[str], how: str) -> DataFrame:
+    """Rows beside the table's current row of their key, its columns under `_old_…`."""
     from pyspark.sql.functions import expr
 
-    old = current.selectExpr(*(f"{c} as {OLD}{c}" for c in current.columns))
+    old = current.selectExpr(*(f"{c} as {OLD}{c}" for c in table.column_names))
     return rows.join(old, expr(" and ".join(f"{k} = {OLD}{k}" for k in key)), how)
 
 
