@@ -67,7 +67,9 @@ def engine(engine_name: str) -> Engine:
     """The running engine of this session."""
     if engine_name == "spark" and java_version() not in JAVA:
         pytest.skip(f"Spark needs Java 17 or 21: {INSTALL}")
-    return engines.start(engine_name, confs={}, partitions=2, s3=AWS)
+    # Sail gives no memory back then, which takes a tenth of its time; Spark needs its second compiler.
+    ahead = 0 if engine_name == "sail" else None
+    return engines.start(engine_name, confs={}, partitions=2, s3=AWS, ahead=ahead)
 
 
 @pytest.fixture(scope="session")

@@ -184,7 +184,7 @@ def assert_cuts_do_not_matter(engine: Engine, files: Sequence[File], batch_bytes
 @pytest.mark.engine
 @pytest.mark.long_on_spark
 @pytest.mark.timeout(900)
-@prop(4, seeded=True)
+@prop(2, seeded=True)
 @given(files=files_without_corrections(), batch_bytes=BATCH_BYTES)
 def test_records_split_ordered_and_repeated_give_what_one_run_gives(
     engine: Engine, files: list[File], batch_bytes: int
@@ -195,7 +195,7 @@ def test_records_split_ordered_and_repeated_give_what_one_run_gives(
 @pytest.mark.engine
 @pytest.mark.long_on_spark
 @pytest.mark.timeout(900)
-@prop(4, seeded=True)
+@prop(2, seeded=True)
 @given(files=files_with_corrections(), batch_bytes=BATCH_BYTES)
 def test_the_same_deliveries_cut_differently_give_the_same_tables(
     engine: Engine, files: list[File], batch_bytes: int

@@ -110,6 +110,7 @@ def test_any_statement_that_reads_may_be_asked_as_of_a_batch(two_batches: Lakeho
             run_on_engine(first, engine, statement)
 
 
+@pytest.mark.long_on_spark
 def test_a_query_opens_the_tables_it_names_and_no_other(two_batches: Lakehouse) -> None:
     now = two_batches.at()
     rmtree(Path(two_batches.settings.lake) / "gold" / "time")

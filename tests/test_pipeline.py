@@ -108,7 +108,7 @@ def test_a_dirty_sample_taken_in_parts_equals_one_run_and_a_full_refresh_changes
 
 
 @pytest.mark.long_on_spark
-@pytest.mark.parametrize("batch_bytes", ["60KB", "200KB"])
+@pytest.mark.parametrize("batch_bytes", [pytest.param("60KB", marks=pytest.mark.slow), "200KB"])
 def test_batch_size_does_not_matter(
     open_lake: OpenLake,
     engine: Engine,

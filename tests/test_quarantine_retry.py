@@ -217,7 +217,7 @@ def test_parts_of_bounded_size_give_the_same(
 
 
 @long_on_spark
-@pytest.mark.parametrize("seed", [pytest.param(s, marks=[pytest.mark.slow] * (s >= 2)) for s in range(20)])
+@pytest.mark.parametrize("seed", [pytest.param(s, marks=[pytest.mark.slow] * (s >= 1)) for s in range(20)])
 def test_any_deliveries_end_as_if_the_rule_had_been_so_from_the_start(
     open_lake: OpenLake, engine: Engine, tmp_path: Path, seed: int, gold_is_known: Callable[[], None]
 ) -> None:

@@ -191,7 +191,7 @@ def any_event(chance: random.Random, latest: int) -> dict[str, Any]:
 
 @pytest.mark.long_on_spark
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= 2)) for seed in range(20)]
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= 1)) for seed in range(20)]
 )
 def test_any_history_gives_the_intervals_of_a_rebuild(
     open_lake: OpenLake, engine: Engine, deliveries: Deliveries, seed: int
