@@ -47,7 +47,7 @@ def size(space: str, access: Access) -> dict[str, int]:
         found = [(item["path"], item["size"]) for page in pages for item in page]
     else:
         found = [(str(file), file.stat().st_size) for file in Path(space).rglob("*.*")]
-    sizes = [bytes_ for path, bytes_ in found if path.endswith((".parquet", ".arrow"))]
+    sizes = [bytes_ for path, bytes_ in found if path.endswith(".parquet")]
     return {"files": len(sizes), "bytes": sum(sizes)}
 
 

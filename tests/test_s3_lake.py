@@ -62,6 +62,21 @@ def test_a_lake_in_a_bucket_is_the_lake_on_disk(
     assert state.batch_id == 1
 
 
+@pytest.mark.long_on_spark
+@pytest.mark.timeout(120)
+def test_a_large_batch_that_both_sources_have_rejects_in_comes_to_an_end_in_a_bucket(
+    bucket_lake: OpenLake,
+    engine: Engine,
+    dirty_sample: Path,
+    dirty_lake: Lakehouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.steps.workbench.SMALL_BYTES", 0)
+    lake = bucket_lake(song_data=str(dirty_sample / "song_data"), log_data=str(dirty_sample / "log_data"))
+    lake.run()
+    assert_same_tables(engine, lake, dirty_lake)
+
+
 @pytest.mark.spark_only
 @pytest.mark.long_on_spark
 def test_spark_and_sail_write_one_lake_in_a_bucket_and_it_is_the_lake_on_disk(

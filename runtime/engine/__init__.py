@@ -59,8 +59,8 @@ class Engine(Protocol):
         """The same rows, computed once and stored at `uri`, which is free scratch space."""
         ...
 
-    def counted(self, rows: DataFrame, uri: str) -> DataFrame:
-        """Kept rows in a form that tells how many they are; `uri` is free scratch space."""
+    def spread(self, rows: DataFrame, tasks: int) -> DataFrame:
+        """Rows to be written by so many tasks, by the engine's cheapest way there."""
         ...
 
 

@@ -11,7 +11,7 @@ from runtime import memory, scratch
 from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
-from runtime.s3.access import AWS, Access, is_s3
+from runtime.s3.access import AWS, Access
 from runtime.s3.options import variables
 
 if TYPE_CHECKING:
@@ -78,19 +78,16 @@ class Sail:
         return read_pinned(self.spark, table, self._access, self.partitions)
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
-        """Written to scratch space, as Sail's cache does nothing yet: on disk as Arrow files, which cost
-        least to make; it cannot read those in a bucket, so there as a Delta table."""
-        form = "delta" if is_s3(uri) else "arrow"
-        rows.write.format(form).mode("overwrite").save(plain(uri))
-        reader = self.spark.read.format(form)
-        if form == "arrow" and not scratch.size(uri, self._access)["files"]:
-            reader = reader.schema(rows.schema)  # for no rows it writes no file, which would tell
-        return reader.load(plain(uri))
-
-    def counted(self, rows: DataFrame, uri: str) -> DataFrame:
-        """As Parquet, which says how many rows it holds. Of Arrow files Sail does not know, and a MERGE of
-        them makes the hash table of its join from the rows of the table: several times the memory."""
-        if is_s3(uri):
-            return rows
+        """Written to scratch space, as Sail's cache does nothing yet. As Parquet, which says how many rows it
+        holds: of Arrow files Sail does not know, and builds the hash table of a join from the larger side."""
         rows.write.mode("overwrite").parquet(plain(uri))
-        return self.spark.read.parquet(plain(uri))
+        reader = self.spark.read
+        if not scratch.size(uri, self._access)["files"]:
+            reader = reader.schema(rows.schema)  # for no rows it writes no file, which would tell
+        return reader.parquet(plain(uri))
+
+    def spread(self, rows: DataFrame, tasks: int) -> DataFrame:
+        """Where a task has several partitions, those of a `coalesce` are asked one after another, and a join
+        below may wait for ever until all of its partitions were asked; `repartition` asks all at once."""
+        one_each = tasks >= len(os.sched_getaffinity(0))
+        return rows.coalesce(tasks) if tasks == 1 or one_each else rows.repartition(tasks)

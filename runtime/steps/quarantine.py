@@ -22,7 +22,10 @@ def collecting(tables: Mapping[str, Table]) -> Table:
 def collect(bench: Workbench, table: Table) -> Changes:
     """Append the rejected records of the table's inputs."""
     rows = _rejected(bench, table)
-    return NOTHING if rows is None else Changes(inserted=bench.append(table, rows)["inserted"])
+    if rows is None:
+        return NOTHING
+    # Kept first: a union has more partitions than there are tasks to write it, see `Sail.spread`.
+    return Changes(inserted=bench.append(table, bench.keep(rows))["inserted"])
 
 
 def replace_rows(bench: Workbench, table: Table, held: DataFrame) -> Changes:

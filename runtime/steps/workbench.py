@@ -125,10 +125,9 @@ class Workbench:
     def _spread(self, rows: DataFrame) -> DataFrame:
         """One file per partition value for a small batch, one per core for a large one.
 
-        Nothing is shuffled for it: Spark would sort the rows first, twice the cost of writing them. It also
-        keeps Sail from checking NOT NULL on rows that a filter below is about to drop.
+        It also keeps Sail from checking NOT NULL on rows that a filter below is about to drop.
         """
-        return rows.coalesce(1 if self.content_bytes < SMALL_BYTES else self.engine.partitions)
+        return self.engine.spread(rows, 1 if self.content_bytes < SMALL_BYTES else self.engine.partitions)
 
     @step("merge", _rows_committed)
     def merge(
@@ -138,8 +137,7 @@ class Workbench:
 
         `newer` is a further condition on an update, over `s` (source) and `t` (target).
         """
-        counted = self.engine.counted(changes, f"{self.kept}-merged")
-        counted.createOrReplaceTempView("changes")
+        changes.createOrReplaceTempView("changes")
         columns = table.column_names
         on = " and ".join([*(f"t.{k} = s.{k}" for k in key), *_literals(bounds, "t.")])
         sets = ", ".join(f"{c} = s.{c}" for c in columns if c not in key)
