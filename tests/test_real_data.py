@@ -135,7 +135,7 @@ def test_days_in_reverse_order_and_songs_last_end_like_one_run(
 
 
 @pytest.mark.long_on_spark
-@pytest.mark.parametrize("more", [5, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("more", [12, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_batch_reads_the_same_after_many_more_batches(
     more: int,
     open_lake: OpenLake,
