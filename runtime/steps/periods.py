@@ -11,7 +11,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from runtime.steps.gold import append, write
-from runtime.steps.workbench import NOTHING, OLD, Changes, Workbench, rows_of
+from runtime.steps.workbench import NOTHING, OLD, Changes, Workbench, as_old, rows_of
 from runtime.table import Periods, Table, Upsert
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def _hit(table: Table, driver: Periods, moved: DataFrame, current: DataFrame) ->
     same = " and ".join(f"{name} = {OLD}{name}" for name in (*driver.key, *driver.value))
     begins, ends = f"{OLD}{driver.begins}", f"{OLD}{driver.ends}"
     within = f"{begins} <= {driver.at} and ({ends} is null or {driver.at} < {ends}) and {SIDE} > 0"
-    periods = current.selectExpr(*(f"{name} as {OLD}{name}" for name in table.column_names))
-    telling = moved.join(periods, expr(f"{same} and {within}"), "left_anti")
+    telling = moved.join(as_old(current, table), expr(f"{same} and {within}"), "left_anti")
     since = telling.groupBy(*driver.key).agg({driver.at: "min"})
     return since.withColumnRenamed(f"min({driver.at})", SINCE)
 

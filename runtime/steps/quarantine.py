@@ -31,9 +31,8 @@ def collect(bench: Workbench, table: Table) -> Changes:
 def replace_rows(bench: Workbench, table: Table, held: DataFrame) -> Changes:
     """Of the rows held so far, those rejected again stay, with the reasons of now; the others leave."""
     rejected = _rejected(bench, table)
-    old = held.selectExpr(*(f"{c} as {OLD}{c}" for c in table.column_names))
     if rejected is None:
-        changed = old.selectExpr(*(f"{OLD}{c} as {c}" for c in table.column_names), f"'delete' as {CHANGE}")
+        changed = held.selectExpr(*table.column_names, f"'delete' as {CHANGE}")
     else:
         changed = _changes(table, with_old(held, rejected, table, KEY, "left"))
     changed = bench.keep(changed.where(f"{CHANGE} is not null"))

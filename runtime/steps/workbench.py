@@ -188,8 +188,13 @@ def with_old(rows: DataFrame, current: DataFrame, table: Table, key: Sequence[st
     """Rows beside the table's current row of their key, its columns under `_old_…`."""
     from pyspark.sql.functions import expr
 
-    old = current.selectExpr(*(f"{c} as {OLD}{c}" for c in table.column_names))
-    return rows.join(old, expr(" and ".join(f"{k} = {OLD}{k}" for k in key)), how)
+    same_key = " and ".join(f"{k} = {OLD}{k}" for k in key)
+    return rows.join(as_old(current, table), expr(same_key), how)
+
+
+def as_old(rows: DataFrame, table: Table) -> DataFrame:
+    """Rows of the table with its columns under `_old_…`."""
+    return rows.selectExpr(*(f"{c} as {OLD}{c}" for c in table.column_names))
 
 
 def old_rows(rows: DataFrame, columns: Iterable[str]) -> DataFrame:
