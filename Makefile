@@ -52,8 +52,9 @@ bench-large: $(READY) ## the same day onto 1M, 10M and 30M events; says its time
 	@$(BIN)/python -m benchmarks --large
 	@$(BIN)/python -m docs.generate
 
+# In a container one is root, as whom JupyterLab starts only if it is told to; for others the word means nothing.
 notebook: $(READY) ## open the notebook in JupyterLab
-	@$(BIN)/python -m jupyterlab notebooks/explore.ipynb
+	@$(BIN)/python -m jupyterlab --allow-root notebooks/explore.ipynb
 
 dist: $(READY) ## build a wheel into dist/, and the same as a zip for spark-submit's --py-files
 	@rm -rf build

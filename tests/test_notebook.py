@@ -151,7 +151,7 @@ def test_without_data_the_first_cell_says_how_to_get_some(tmp_path: Path) -> Non
 def test_jupyterlab_opens_it_as_make_notebook_does(tmp_path: Path) -> None:
     (verb,) = re.findall(r"^notebook:.*\n\t@\$\(BIN\)/python -m (.*)", (ROOT / "Makefile").read_text(), re.M)
     environment = os.environ | {"JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
-    words = [sys.executable, "-m", *verb.split(), "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    words = [sys.executable, "-m", *verb.split(), "--no-browser", "--ServerApp.port=0"]
     with (log := tmp_path / "log").open("w") as told:
         server = subprocess.Popen(words, cwd=ROOT, env=environment, stderr=told, stdout=told)
     try:
