@@ -33,6 +33,8 @@ def main() -> int:
     """Run the command line; gives the exit code."""
     # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Nor is this a notebook: PySpark would load IPython and what Jupyter talks by, to see.
+    sys.modules.setdefault("IPython", None)  # type: ignore[arg-type]
     # Modules make most of the objects, and stay: to look for garbage among them as often as Python does
     # by default took as much time again.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
