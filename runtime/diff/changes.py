@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -102,21 +102,31 @@ class TableDiff:
 
     @cached_property
     def _changes(self) -> str:
-        """One row per key that differs: `change`, `row_key`, `before`, `after`.
+        """A row per key that differs: `change`, `row_key`, `before`, `after`; `_n` tells rows of one key."""
+        return self._paired if self.old.uris and self.new.uris else self._of_one_side
 
-        Rows the files of both sides hold, because a file was rewritten, cancel first, each as often as
+    @property
+    def _of_one_side(self) -> str:
+        """Where rows were only appended, as in most batches, or only taken away, none has a counterpart."""
+        rows, side = (self.new, "inserted") if self.new.uris else (self.old, "deleted")
+        row = _packed("r", self._columns)
+        none = f"case when false then {row} end"  # of the row's type, as what follows takes it apart
+        before, after = (none, row) if side == "inserted" else (row, none)
+        return f"""
+            select '{side}' as change, {_packed("r", self._named)} as row_key,
+                   {before} as before, {after} as after, {row} as _n
+            from ({self._rows(rows)}) r
+        """
+
+    @property
+    def _paired(self) -> str:
+        """Rows the files of both sides hold, because a file was rewritten, cancel first, each as often as
         it is there. What is left of a key is numbered, so that even rows that share a key are paired.
         """
-        keys = ", ".join(quoted(c.name) for c in key_columns(self.table))
+        keys = ", ".join(quoted(name) for name in self._named)
         every = ", ".join(quoted(name) for name in self._columns)
-        pack = ", ".join(f"{quoted(name)} := {{0}}.{quoted(name)}" for name in self._columns)
-        key = ", ".join(
-            f"{quoted(c.name)} := coalesce(o.{quoted(c.name)}, n.{quoted(c.name)})"
-            for c in key_columns(self.table)
-        )
-        same = " and ".join(
-            f"o.{quoted(c.name)} is not distinct from n.{quoted(c.name)}" for c in key_columns(self.table)
-        )
+        key = ", ".join(f"{n} := coalesce(o.{n}, n.{n})" for n in map(quoted, self._named))
+        same = " and ".join(f"o.{n} is not distinct from n.{n}" for n in map(quoted, self._named))
         number = f"row_number() over (partition by {keys} order by {every}) as _n"
         return f"""
             with olds as ({self._rows(self.old)}), news as ({self._rows(self.new)}),
@@ -125,16 +135,19 @@ class TableDiff:
             select case when o._n is null then 'inserted' when n._n is null then 'deleted'
                    else 'updated' end as change,
                    struct_pack({key}) as row_key,
-                   case when o._n is not null then struct_pack({pack.format("o")}) end as before,
-                   case when n._n is not null then struct_pack({pack.format("n")}) end as after,
+                   case when o._n is not null then {_packed("o", self._columns)} end as before,
+                   case when n._n is not null then {_packed("n", self._columns)} end as after,
                    coalesce(o._n, n._n) as _n
             from o full join n on {same} and o._n = n._n
         """
 
     @property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(c.name for c in key_columns(self.table))
+
+    @property
     def _columns(self) -> tuple[str, ...]:
-        named = tuple(c.name for c in key_columns(self.table))
-        return (*named, *(name for name in self.table.content if name not in named))
+        return (*self._named, *(name for name in self.table.content if name not in self._named))
 
     def _rows(self, files: Files) -> str:
         columns = ", ".join(quoted(name) for name in self._columns)
@@ -180,6 +193,11 @@ class Diff:
         if full not in self.tables:
             raise UsageError(f"diff: {name!r} was not compared{nearest(full, self.tables)}")
         return self.tables[full]
+
+
+def _packed(rows: str, names: Iterable[str]) -> str:
+    """These columns as one struct."""
+    return f"struct_pack({', '.join(f'{n} := {rows}.{n}' for n in map(quoted, names))})"
 
 
 def _plain(row: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.report.questions import QUESTIONS, Question
 
 if TYPE_CHECKING:
+    from runtime.diff.changes import Change, TableDiff
     from runtime.lake import Lakehouse
     from runtime.snapshot import Snapshot
 
@@ -117,9 +118,15 @@ class Facts:
         found = {}
         for name, table in differing.tables.items():
             if name.startswith("gold.") and not table.is_empty:
-                rows = (change for change in table.rows(LOOKED_AT) if change.change != "inserted")
-                found[name] = {"counts": table.counts, "rows": list(islice(rows, SHOWN_ROWS))}
+                found[name] = {"counts": table.counts, "rows": _not_new(table)}
         return found
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         return list(self.snapshot.sql(sql).to_pylist())
+
+
+def _not_new(table: TableDiff) -> list[Change]:
+    """The first of the changed rows that were there before."""
+    if not (table.counts["updated"] or table.counts["deleted"]):
+        return []
+    return list(islice((c for c in table.rows(LOOKED_AT) if c.change != "inserted"), SHOWN_ROWS))
