@@ -42,6 +42,12 @@ class Report:
     stands: Contents = EMPTY  # what the ledger holds, where there was nothing to do
     profile: Profile | None = None
 
+    def __repr__(self) -> str:
+        batches = ", ".join(str(state.batch_id) for state in self.states)
+        parts = [f"batch {batches} published" if batches else "nothing published"]
+        parts += [f"{len(self.failed)} unreadable"] if self.failed else []
+        return f"<run: {', '.join(parts)}>"
+
     def as_json(self) -> dict[str, Any]:
         """The shape that `run --format json` prints."""
         shown: dict[str, Any] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,32 @@ def test_the_page_renders_without_errors_and_without_scrolling_sideways(
     assert all(chart.size["width"] > 200 and chart.size["height"] > 50 for chart in charts)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     assert browser.save_screenshot(str(SCREENSHOTS / f"report-{size[0]}-{scheme}.png"))
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_text_of_a_chart_lies_on_another_or_is_cut_off(
+    browser: Chrome, page: Path, size: tuple[int, int]
+) -> None:
+    """The browser's letters are not those that the charts were measured with."""
+    shown(browser, page, size)
+    charts = browser.execute_script(
+        """const sides = ({left, right, top, bottom}) => [left, right, top, bottom];
+        const box = (e) => sides(e.getBoundingClientRect());
+        const seen = (t) => t.textContent.trim() && t.getAttribute('opacity') !== '0';
+        return [...document.querySelectorAll('figure svg')].map(svg => [box(svg),
+            [...svg.querySelectorAll('text')].filter(seen).map(t => [t.textContent, box(t)])]);"""
+    )
+    assert len(charts) > 10
+    for (left, right, *_), texts in charts:
+        assert len(texts) > 3
+        assert [text for text, at in texts if at[0] < left - 1 or at[1] > right + 1] == []
+        assert [(a, b) for (a, one), (b, other) in combinations(texts, 2) if overlap(one, other)] == []
+
+
+def overlap(one: list[float], other: list[float]) -> bool:
+    """Whether letters of two boxes (left, right, top, bottom) lie on each other; a line has px to spare."""
+    beside = one[1] <= other[0] + 1 or other[1] <= one[0] + 1
+    return not beside and one[2] < other[3] - 3 and other[2] < one[3] - 3
 
 
 def test_the_navigation_leads_to_every_section(browser: Chrome, page: Path) -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from lakehouse import Lakehouse
 from runtime.cli import main
+from runtime.cli.texts import when
 from runtime.errors import UsageError
+from runtime.report.questions import QUESTIONS
 from tests.deliveries import Deliveries, event, play, song
 
 HOSTILE = "</td><script>alert('x')</script>\u202e\x1b[31m"
@@ -142,3 +144,82 @@ def test_without_the_extra_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UsageError, match=r"pip install 'sparkify-lakehouse\[report\]'"):
         dirty_lake.report()
+
+
+def test_songs_that_share_a_title_are_told_apart(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    deliveries.songs("s.json", [song(), song(song_id="SONG2", artist_id="ARTIST2", artist_name="Another")])
+    deliveries.logs("a.json", [play(), play(sessionId=2, artist="Another"), play(sessionId=3)])
+    lake = open_lake("a", deliveries)
+    lake.run()
+    page = lake.report()
+    assert "Notes (SONG1)" in page
+    assert "Notes (SONG2)" in page
+    assert lake.report() == page
+
+
+def test_a_file_that_several_batches_share_is_one_file(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    deliveries.logs("a.json", [play(sessionId=n) for n in range(9)])
+    lake = open_lake("a", deliveries, batch_bytes=1000)
+    lake.run()
+    assert len(lake.history()) > 1
+    assert "log_data <b>1 file</b>" in lake.report()
+
+
+def test_to_merge_files_hides_nothing_of_what_changed_last(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    lake = open_lake("a", deliveries)
+    for hour in (10, 11):
+        deliveries.logs(
+            f"{hour}.json", [play(f"2018-11-02 {hour}:00:00", level="free" if hour == 10 else "paid")]
+        )
+        lake.run()
+    taken_in = lake.history()[-1]["at"]
+    before = lake.report()
+    lake.optimize()
+    after = lake.report()
+    assert "optimize, published" in after
+    for page in (before, after):
+        assert "gold.songplays: +1 since batch 1" in page
+        assert "gold.users: ~1 since batch 1" in page
+        assert f"last files taken in, UTC</dt><dd>{when(taken_in)}</dd>" in page
+
+
+def test_a_long_record_shows_what_its_rule_concerns_and_a_longer_one_how_long_it_is(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries
+) -> None:
+    deliveries.logs(
+        "a.json", [event(song="x" * 2_000, userId="nobody"), event(song="y" * 9_000, userId="none")]
+    )
+    lake = open_lake("a", deliveries)
+    lake.run()
+    page = lake.report()
+    assert "&#34;userId&#34;: &#34;nobody&#34;" in page
+    assert re.search(r"y</bdi>… \(9,\d{3} characters\)", page)
+
+
+@pytest.mark.parametrize(
+    ("last", "unit", "lengths", "between"),
+    [("2018-11-05", "day", 4, "2018-11-03"), ("2020-02-01", "month", 16, "2019-12-01")],
+)
+def test_a_day_or_month_without_plays_counts_none(
+    open_lake: Callable[..., Lakehouse],
+    deliveries: Deliveries,
+    last: str,
+    unit: str,
+    lengths: int,
+    between: str,
+) -> None:
+    deliveries.logs("a.json", [play(), play(f"{last} 10:00:00", sessionId=2)])
+    lake = open_lake("a", deliveries)
+    lake.run()
+    asked = {question.title: question for question in QUESTIONS}
+    rows = lake.sql(asked[f"Plays a {unit}, by level"].sql).to_pylist()
+    assert [row["plays"] for row in rows] == [1, *[0] * (lengths - 2), 1]
+    assert between in [str(row[unit]) for row in rows]
+    other = "day" if unit == "month" else "month"
+    assert lake.sql(asked[f"Plays a {other}, by level"].sql).num_rows == 0

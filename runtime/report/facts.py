@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
 SAMPLES = 3  # records shown of each reason
+OPTIMIZED = "optimize"  # the kind of a state that only merged files
 SHOWN_ROWS = 5  # changed rows shown of each table
 LOOKED_AT = 1000  # changed rows looked at to find some that are not new
-LONGEST_RAW = 300  # characters of a raw record
+LONGEST_RAW = 4_000  # characters of a raw record; most are shorter, and what a rule refused may stand last
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,15 @@ class Facts:
 
     @cached_property
     def files(self) -> dict[str, int]:
-        """Files taken in, by source."""
-        sources = dict.fromkeys(source for s in self.states for source in s["files"])
-        return {source: sum(s["files"].get(source, 0) for s in self.states) for source in sources}
+        """Files with records in bronze, by source: one that several batches share is one."""
+        counted = "select count(distinct _source_file) as n from {}"
+        names = [name for name in self.state["tables"] if name.startswith("bronze.")]
+        return {name.partition(".")[2]: self._rows(counted.format(name))[0]["n"] for name in names}
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Records that were delivered and not accepted, by outcome; only outcomes that there were."""
+        return {o: n for o, n in self.records.items() if n and o not in ("delivered", "accepted")}
 
     @property
     def layers(self) -> dict[str, list[dict[str, Any]]]:
@@ -77,9 +84,10 @@ class Facts:
 
     @cached_property
     def freshness(self) -> dict[str, Any]:
-        """`published` and `newest`: when this state became visible, and its newest event, UTC."""
+        """`taken_in` and `newest`: when files came in last, and the newest event; UTC, or None."""
         newest = self._rows("select max(event_at) as newest from silver.events")[0]["newest"]
-        return {"published": datetime.fromisoformat(self.state["at"]), "newest": newest}
+        taken_in = [datetime.fromisoformat(s["at"]) for s in self.states if any(s["files"].values())]
+        return {"taken_in": max(taken_in, default=None), "newest": newest}
 
     @cached_property
     def reasons(self) -> list[dict[str, Any]]:
@@ -90,7 +98,8 @@ class Facts:
             "group by reason order by records desc, reason"
         )
         sampled = self._rows(
-            f"""select reason, _source_file as file, _source_line as line, left(raw, {LONGEST_RAW}) as raw
+            f"""select reason, _source_file as file, _source_line as line, left(raw, {LONGEST_RAW}) as raw,
+                length(raw) as characters
             from (select *, unnest(reasons) as reason from silver.quarantine)
             qualify row_number() over (partition by reason order by _delivery, _source_line) <= {SAMPLES}
             order by _delivery, _source_line"""
@@ -105,13 +114,18 @@ class Facts:
 
     @cached_property
     def previous(self) -> int | None:
-        """The batch before this one, where it can still be read."""
-        before = self.states[-2] if len(self.states) > 1 else None
+        """The batch before the last one that changed rows, where it can still be read.
+
+        An optimize changes none.
+        """
+        moved = [n for n, s in enumerate(self.states) if s["kind"] != OPTIMIZED]
+        before = self.states[moved[-1] - 1] if moved and moved[-1] else None
         return before["batch_id"] if before and not before["vacuumed_at"] else None
 
     @cached_property
     def changes(self) -> Mapping[str, dict[str, Any]]:
-        """What this state changed in gold, by table: `counts`, and the first rows that were not inserted."""
+        """What has changed in gold since `previous`, by table: `counts`, and the first `rows` that were there
+        before."""
         if self.previous is None:
             return {}
         differing = self.lake.diff(self.previous, self.snapshot.batch_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from runtime.lake import Lakehouse
 
+LONGEST = 300  # characters of a value; a title of a thousand would be the whole page
 SHOWN_STATES = 60  # batches drawn and listed; a year of hours would fill the page
 
 
@@ -65,11 +66,20 @@ def _batch_charts(states: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]
         for s in states
         for rank, o in enumerate(OUTCOMES)
     ]
-    yield "Records a batch, by outcome", bars_over_batches("records", records, "outcome")
-    files_ = [{"batch": s["batch_id"], "n": sum(s["files"].values())} for s in states]
-    yield "Files a batch", bars_over_batches("files", files_)
-    seconds = [{"batch": s["batch_id"], "n": s["seconds"]} for s in states]
-    yield "Seconds a batch took", bars_over_batches("seconds", seconds)
+    title = "Records a batch, by outcome"
+    yield title, bars_over_batches(title, records, "records", "outcome")
+    lost = [r for r in records if r["outcome"] != "accepted"]
+    if any(r["n"] for r in lost):  # often too few to be seen beside those accepted
+        title = "Of them not accepted"
+        yield title, bars_over_batches(title, lost, "records", "outcome")
+    title = "Files a batch"
+    yield title, bars_over_batches(title, [_of(s, sum(s["files"].values())) for s in states], "files")
+    title = "Seconds a batch took"
+    yield title, bars_over_batches(title, [_of(s, s["seconds"]) for s in states], "seconds")
+
+
+def _of(state: Mapping[str, Any], number: float) -> dict[str, Any]:
+    return {"batch": state["batch_id"], "n": number}
 
 
 def _number(value: int) -> str:
@@ -82,9 +92,12 @@ def _when(at: datetime | str | None) -> str:
     return when(at if isinstance(at, str) else at.isoformat())
 
 
-def _shown(value: Any) -> str:
-    """A value as text: control characters and marks that turn text around are spelled out."""
-    return "NULL" if (text := as_text(value)) is None else visible(text)
+def _shown(value: Any, longest: int = LONGEST) -> str:
+    """A value as text, as far as there is room: control characters and marks that turn text around are
+    spelled out."""
+    if (text := as_text(value)) is None:
+        return "NULL"
+    return visible(text) if len(text) <= longest else f"{visible(text[:longest])}… ({len(text):,} characters)"
 
 
 def _change(counts: dict[str, int]) -> str:

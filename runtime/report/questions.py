@@ -13,7 +13,8 @@ TOP = 10
 @dataclass(frozen=True)
 class Question:
     """`x` and `y` name columns of the answer; `colour` splits it. `kind`: bar, ranked (bars on their side)
-    or line. Titles carry the units; `labels` is a Vega expression for those along `x`."""
+    or line. Titles carry the units; `labels` is a Vega expression for those along `x`, or how a line's
+    instants are written."""
 
     title: str
     sql: str
@@ -27,12 +28,38 @@ class Question:
     labels: str = "datum.label"
 
 
-def _top(title: str, name: str, source: str) -> Question:
-    sql = (
-        f"select {name} as name, count(*) as plays from {source} where {name} is not null "
-        f"group by 1 order by 2 desc, 1 limit {TOP}"
-    )
+def _top(title: str, name: str, source: str, key: str | None = None) -> Question:
+    """The most played by `key`, by the name itself where it has none. Where several share a name, each says
+    its key."""
+    is_shared = "false" if key is None else "count(*) over (partition by name) > 1"
+    sql = f"""
+        select if({is_shared}, name || ' (' || key || ')', name) as name, plays from (
+            select {key or name} as key, any_value({name}) as name, count(*) as plays
+            from {source} where {name} is not null group by 1
+        ) order by plays desc, name limit {TOP}
+    """
     return Question(title, sql, "ranked", "plays", "name", "plays", "")
+
+
+def _over_time(title: str, unit: str, is_fit: str, labels: str) -> Question:
+    """Plays of every day or month from the first to the last, also of those without any, by level."""
+    sql = f"""
+        with counted as (
+            select date_trunc('{unit}', start_time)::date as {unit}, level, count(*) as plays
+            from gold.songplays where (select {is_fit} from gold.songplays) group by all
+        ), every as (
+            select unnest(generate_series(min({unit}), max({unit}), interval 1 {unit}))::date as {unit}
+            from counted
+        )
+        select {unit}, level, coalesce(plays, 0) as plays
+        from every cross join (select distinct level from counted) left join counted using ({unit}, level)
+        order by all
+    """
+    return Question(title, sql, "line", unit, "plays", f"{unit} (UTC)", "plays", "level", labels=labels)
+
+
+# A line of more days than a chart has room for is one of months.
+HAS_ROOM = "max(start_time) - min(start_time) < interval 366 days"
 
 
 BROWSER = """case
@@ -47,12 +74,8 @@ BROWSER = """case
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 QUESTIONS = (
-    Question(
-        "Plays a day, by plan",
-        "select cast(start_time as date) as day, level as plan, count(*) as plays "
-        "from gold.songplays group by all order by all",
-        "line", "day", "plays", "day (UTC)", "plays", colour="plan",
-    ),
+    _over_time("Plays a day, by level", "day", HAS_ROOM, "%-d %b %Y"),
+    _over_time("Plays a month, by level", "month", f"not ({HAS_ROOM})", "%b %Y"),
     Question(
         "Plays by hour of the day",
         "select hour, count(*) as plays from gold.songplays join gold.time using (start_time) "
@@ -62,25 +85,27 @@ QUESTIONS = (
     Question(
         "Plays by weekday",
         "select weekday, count(*) as plays from gold.songplays join gold.time using (start_time) "
-        "group by weekday",
+        "group by weekday order by min(isodow(start_time))",
         "bar", "weekday", "plays", "weekday (UTC)", "plays", order=WEEKDAYS,
         labels="slice(datum.label, 0, 3)",
     ),
-    _top("Songs played most", "title", "gold.songplays join gold.songs using (song_id)"),
-    _top("Artists played most", "name", "gold.songplays join gold.artists using (artist_id)"),
+    _top("Songs played most", "title", "gold.songplays join gold.songs using (song_id)", "song_id"),
+    _top("Artists played most", "name", "gold.songplays join gold.artists using (artist_id)", "artist_id"),
+    # The id first: behind a name that is read from the right it would stand on its other side.
     _top(
-        "Users who play most, with their id",
-        "concat_ws(' ', first_name, last_name, '(' || user_id || ')')",
+        "Users who play most",
+        "concat_ws(' ', user_id, first_name, last_name)",
         "gold.songplays join gold.users using (user_id)",
     ),
     _top("Places played from most", "location", "gold.songplays"),
     Question(
-        "Length of sessions",
+        "Plays in a session",
         "select case when n = 1 then '1' when n <= 5 then '2–5' when n <= 20 then '6–20' "
-        "when n <= 50 then '21–50' else 'over 50' end as plays, count(*) as sessions "
-        "from (select session_id, user_id, count(*) as n from gold.songplays group by all) group by 1",
+        "when n <= 50 then '21–50' else '> 50' end as plays, count(*) as sessions "
+        "from (select session_id, user_id, count(*) as n from gold.songplays group by all) "
+        "group by 1 order by min(n)",
         "bar", "plays", "sessions", "plays in the session", "sessions",
-        order=("1", "2–5", "6–20", "21–50", "over 50"),
+        order=("1", "2–5", "6–20", "21–50", "> 50"),
     ),
     _top("Browsers", BROWSER, "gold.songplays"),
 )  # fmt: skip
