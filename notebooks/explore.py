@@ -30,6 +30,7 @@ import pandas as pd
 from lakehouse import Lakehouse
 from runtime.errors import LakehouseError
 from runtime.report.questions import BROWSER
+from runtime.values import visible
 
 # Charts become pictures here: they print, and showing them needs no network.
 alt.renderers.enable("png", ppi=144)
@@ -40,6 +41,8 @@ try:
     now = lake.at()
 except LakehouseError as error:
     raise SystemExit(f"{error}\nOr run `make demo` in the repository's folder.") from None
+if not now.state.tables["gold.songplays"]["rows"]:
+    raise SystemExit(f"{lake.settings.lake} holds no plays yet, so there is nothing to explore.")
 at = f"{now.state.published_at:%Y-%m-%d %H:%M} UTC"
 print(f"{lake.settings.lake} as of batch {now.batch_id}, published {at}")
 
@@ -89,11 +92,12 @@ print(f"{per_day['plays'].sum():,} plays on {per_day['day'].nunique():,} days")
 # %%
 # Blue and orange stay apart for colour-blind eyes, and dark and light in a grey print.
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#BBBBBB"
+COUNTS = alt.Axis(format=",d", tickMinStep=1)
 
 chart = alt.Chart(per_day, title="Plays per day, by the listener's level").mark_bar(stroke="white")
 chart.encode(
-    x=alt.X("utcyearmonthdate(day):T", title="Day (UTC)", bandPosition=0, axis=alt.Axis(format="%d %b %Y")),
-    y=alt.Y("plays:Q", title="Plays (count)"),
+    x=alt.X("day:O", title="Day (UTC)", axis=alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=16)),
+    y=alt.Y("plays:Q", title="Plays (count)", axis=COUNTS),
     color=alt.Color("level:N", title="Level", scale=alt.Scale(domain=["paid", "free"], range=[BLUE, ORANGE])),
     order=alt.Order("level:N", sort="descending"),
 ).properties(width=640, height=260)
@@ -117,14 +121,14 @@ hours = (
     .mark_bar(color=BLUE)
     .encode(
         x=alt.X("hour:O", title="Hour of the day (UTC)", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("plays:Q", title="Plays (count)"),
+        y=alt.Y("plays:Q", title="Plays (count)", axis=COUNTS),
     )
 )
 weekdays = (
     alt.Chart(by_weekday, title="Plays by weekday")
     .mark_bar(color=BLUE)
     .encode(
-        x=alt.X("plays:Q", title="Plays (count)"),
+        x=alt.X("plays:Q", title="Plays (count)", axis=COUNTS),
         y=alt.Y("weekday:N", title=None, sort=WEEKDAYS),
     )
 )
@@ -137,25 +141,31 @@ alt.hconcat(hours.properties(width=400, height=220), weekdays.properties(width=1
 
 # %%
 TOP = """
-    select {name} as name, count(*) as plays from gold.songplays {joined}
-    where {name} is not null group by 1 order by plays desc, name limit 8
+    select any_value({name}) as name, {key} as key, count(*) as plays from gold.songplays {joined}
+    where {name} is not null group by {key} order by plays desc, name, key limit 8
 """
 RANKED = {
-    "Songs": TOP.format(name="title", joined="join gold.songs using (song_id)"),
-    "Artists": TOP.format(name="name", joined="join gold.artists using (artist_id)"),
+    "Songs": TOP.format(name="title", key="song_id", joined="join gold.songs using (song_id)"),
+    "Artists": TOP.format(name="name", key="artist_id", joined="join gold.artists using (artist_id)"),
     "Users": TOP.format(
-        name="concat_ws(' ', first_name, last_name, '#' || user_id)", joined="join gold.users using (user_id)"
+        name="concat_ws(' ', user_id, first_name, last_name)",
+        key="user_id",
+        joined="join gold.users using (user_id)",
     ),
-    "Places": TOP.format(name="location", joined=""),
+    "Places": TOP.format(name="location", key="location", joined=""),
 }
 
 
 def ranking(title: str, sql: str) -> alt.Chart:
-    """The longest bars first, names as far as they fit."""
-    bars = alt.Chart(now.sql(sql).to_pandas(), title=f"{title} with most plays").mark_bar(color=BLUE)
+    """The longest bars first, names as far as they fit; two that share a name have their keys behind it."""
+    top = now.sql(sql).to_pandas()
+    shared = top["name"].duplicated(keep=False)
+    # Marks that turn text around are spelled out: a name must not reorder what stands beside it.
+    top["name"] = [visible(n) for n in top["name"].where(~shared, top["name"] + " " + top["key"].astype(str))]
+    bars = alt.Chart(top, title=f"{title} with most plays").mark_bar(color=BLUE)
     ranked: alt.Chart = bars.encode(
-        x=alt.X("plays:Q", title="Plays (count)"),
-        y=alt.Y("name:N", title=None, sort="-x", axis=alt.Axis(labelLimit=150)),
+        x=alt.X("plays:Q", title="Plays (count)", axis=COUNTS),
+        y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=150)),
     ).properties(width=170, height=170)
     return ranked
 
@@ -172,8 +182,8 @@ alt.vconcat(alt.hconcat(*charts[:2]), alt.hconcat(*charts[2:]))
 # %%
 lengths = now.sql("""
     select date_diff('minute', min(event_at), max(event_at)) // 15 * 15 as minutes, count(*) as n
-    from (select session_id, event_at from silver.events where user_id is not null)
-    group by session_id
+    from silver.events where user_id is not null
+    group by session_id, user_id
 """).to_pandas()
 lengths = lengths.groupby("minutes").size().reset_index(name="sessions")
 browsers = now.sql(f"""
@@ -188,14 +198,17 @@ long = (
     .encode(
         x=alt.X("minutes:Q", title="Length (minutes, in steps of 15)", bin="binned", axis=every_hour),
         x2=alt.X2("end:Q"),
-        y=alt.Y("sessions:Q", title="Sessions (count)"),
+        y=alt.Y("sessions:Q", title="Sessions (count)", axis=COUNTS),
     )
 )
 long = long.transform_calculate(end="datum.minutes + 15")
 used = (
     alt.Chart(browsers, title="Browsers")
     .mark_bar(color=BLUE)
-    .encode(x=alt.X("plays:Q", title="Plays (count)"), y=alt.Y("browser:N", title=None, sort="-x"))
+    .encode(
+        x=alt.X("plays:Q", title="Plays (count)", axis=COUNTS),
+        y=alt.Y("browser:N", title=None, sort="-x"),
+    )
 )
 alt.hconcat(long.properties(width=340, height=200), used.properties(width=180, height=200))
 
@@ -222,7 +235,7 @@ per_level = pd.concat(
 bars = alt.Chart(per_level, title="Plays in the lake, per level").encode(
     x=alt.X("level:N", title="Level of the listener", axis=alt.Axis(labelAngle=0)),
     xOffset=alt.XOffset("batch:N", sort=None),
-    y=alt.Y("plays:Q", title="Plays (count)", axis=alt.Axis(grid=False)),
+    y=alt.Y("plays:Q", title="Plays (count)", axis=alt.Axis(grid=False, format=",d", tickMinStep=1)),
 )
 alt.layer(
     bars.mark_bar().encode(
@@ -252,14 +265,18 @@ changes = levels[levels.nunique(axis=1) > 1]
 # %% [markdown]
 # ## One user's upgrade, and the line it came from
 #
-# `gold.user_levels` says who was on which plan when; `trace` leads from a row back to the raw line.
+# `gold.user_levels` says who was on which level when; `trace` leads from a row back to the raw line. This is
+# whoever went from free to paid last, or the first user when nobody did.
 
 # %%
 switched = now.sql("""
     select user_id, level, valid_from, valid_to, is_current from gold.user_levels
-    where user_id = (select min_by(user_id, (-stretches, user_id)) from (
-        select user_id, count(*) as stretches from gold.user_levels group by user_id
-    ))
+    where user_id = (
+        select arg_max(user_id, (level = 'paid' and before = 'free', valid_from, -user_id)) from (
+            select *, coalesce(lag(level) over (partition by user_id order by valid_from), '') as before
+            from gold.user_levels
+        )
+    )
     order by valid_from
 """).to_pandas()
 switched
@@ -268,10 +285,13 @@ switched
 print(lake.trace("users", int(switched["user_id"].iloc[0])))
 
 # %% [markdown]
-# And one play: its event, the file and the line it was delivered in, the record as it came.
+# And the latest play, if possible one whose song the catalogue holds: its event, its song, the files and the
+# lines they were delivered in, the records as they came.
 
 # %%
-latest = now.sql("select max(songplay_id) as id from gold.songplays").to_pylist()[0]["id"]
+latest = now.sql("""
+    select arg_max(songplay_id, (song_id is not null, start_time, songplay_id)) as id from gold.songplays
+""").to_pylist()[0]["id"]
 print(lake.trace("songplays", latest))
 
 # %% [markdown]
@@ -283,25 +303,20 @@ print(lake.trace("songplays", latest))
 pd.DataFrame(lake.diff(*(day["batch_id"] for day in days)).summary).T if len(days) > 1 else None
 
 # %% [markdown]
-# ## The same tables in PySpark
+# ## The same table in PySpark, Polars and DuckDB
 #
-# `.spark()` gives a PySpark DataFrame on the engine of the settings, by default Sail, and starts it.
-# These are the busiest hours of the day, UTC.
+# One question, who played most, asked three times. `.spark()` gives a PySpark DataFrame on the engine of the
+# settings, by default Sail, and starts it.
 
 # %%
-plays = now.table("gold.songplays").spark()
-times = now.table("gold.time").spark()
-busiest = plays.join(times, "start_time").groupBy("hour").count().orderBy("count", "hour", ascending=False)
-busiest.show(5)
+plays = now.table("gold.songplays")
+plays.spark().groupBy("user_id").count().orderBy("count", "user_id", ascending=[False, True]).show(5)
 
 # %% [markdown]
-# ## Handing over
-#
-# To Polars, and to DuckDB as a lazy relation. `.arrow()` and `.pandas()` are there too.
+# `.polars()` gives a data frame, `.duckdb()` a lazy relation. `.arrow()` and `.pandas()` are there too.
 
 # %%
-now.table("gold.users").polars().group_by("level").len().sort("level")
+plays.polars().group_by("user_id").len("count").sort(["count", "user_id"], descending=[True, False]).head(5)
 
 # %%
-listeners = now.table("gold.songplays").duckdb().aggregate("user_id, count(*) as plays")
-listeners.order("plays desc, user_id").limit(5)
+plays.duckdb().aggregate("user_id, count(*) as count").order("count desc, user_id").limit(5)

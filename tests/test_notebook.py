@@ -73,6 +73,17 @@ def shown(outputs: list[Any]) -> str:
     return " ".join(" ".join(texts).split())
 
 
+def printed(outputs: list[Any]) -> str:
+    """The same with its lines."""
+    return "\n".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
+
+
+def windows(rows: list[list[str]], length: int) -> list[list[list[str]]]:
+    """All runs of so many rows, their cells without blanks."""
+    cells = [[cell.strip() for cell in row] for row in rows]
+    return [cells[at : at + length] for at in range(len(cells))]
+
+
 def test_the_notebook_is_the_one_its_script_makes() -> None:
     # Ids are random, outputs are the reader's own: both may differ.
     scripted = jupytext.read(NOTEBOOK.with_suffix(".py"))
@@ -109,12 +120,25 @@ def test_a_user_whose_level_changed_is_shown_with_both_levels(outputs: list[Any]
     assert expected in shown(outputs)
 
 
-def test_a_play_is_traced_to_the_line_it_was_delivered_in(outputs: list[Any], lake: Lakehouse) -> None:
-    (found,) = lake.sql("""
-        select _source_file as file, _source_line as line from silver.events
-        where event_id = (select max(songplay_id) from gold.songplays)
+def test_a_play_is_traced_to_the_lines_it_was_delivered_in(outputs: list[Any], lake: Lakehouse) -> None:
+    delivered = lake.sql("""
+        select e._source_file as file, e._source_line as line, s._source_file as song, start_time
+        from gold.songplays p join silver.events e on event_id = songplay_id
+        join silver.songs s using (song_id) order by start_time desc, event_id desc limit 1
     """).to_pylist()
+    (found,) = delivered
     assert f"{found['file']} line {found['line']}" in shown(outputs)
+    assert f"{found['song']} line 1" in shown(outputs)
+
+
+def test_the_upgrade_that_is_followed_ends_in_paid(outputs: list[Any], lake: Lakehouse) -> None:
+    upgrades = lake.sql("""
+        select user_id, valid_from from (
+            select *, lag(level) over (partition by user_id order by valid_from) as was from gold.user_levels
+        ) where was = 'free' and level = 'paid'
+    """).to_pylist()
+    last = max(upgrades, key=lambda row: (row["valid_from"], -row["user_id"]))
+    assert f"gold.users {last['user_id']} as of batch 2" in shown(outputs)
 
 
 def test_what_the_last_batch_changed_is_counted(outputs: list[Any], lake: Lakehouse) -> None:
@@ -122,12 +146,13 @@ def test_what_the_last_batch_changed_is_counted(outputs: list[Any], lake: Lakeho
     assert f"gold.songplays {counts['inserted']} {counts['updated']} {counts['deleted']}" in shown(outputs)
 
 
-def test_pyspark_counts_the_plays_of_an_hour_as_the_lake_does(outputs: list[Any], lake: Lakehouse) -> None:
-    (busiest,) = lake.sql("""
-        select hour(start_time) as hour, count(*) as n from gold.songplays
-        group by all order by n desc, hour desc limit 1
+def test_pyspark_polars_and_duckdb_give_the_same_answer(outputs: list[Any], lake: Lakehouse) -> None:
+    most = lake.sql("""
+        select user_id, count(*) as n from gold.songplays group by user_id order by n desc, user_id limit 5
     """).to_pylist()
-    assert f"|hour|count| +----+-----+ | {busiest['hour']}| {busiest['n']}|" in shown(outputs)
+    for mark in ("|", "┆", "│"):
+        rows = [line.strip(f"{mark}│ ").split(mark) for line in printed(outputs).splitlines() if mark in line]
+        assert [[str(r["user_id"]), str(r["n"])] for r in most] in windows(rows, len(most)), mark
 
 
 def test_the_charts_are_pictures_of_a_readable_size(outputs: list[Any]) -> None:
@@ -144,6 +169,16 @@ def test_without_data_the_first_cell_says_how_to_get_some(tmp_path: Path) -> Non
     for source in ("song_data", "log_data"):
         (tmp_path / "sample" / source).mkdir(parents=True)
     with pytest.raises(CellExecutionError, match="make demo") as stopped:
+        execute(read_notebook(), tmp_path, ROOT)
+    assert stopped.value.ename == "SystemExit"
+
+
+def test_a_lake_without_plays_ends_it_with_a_sentence(tmp_path: Path) -> None:
+    for source in ("song_data", "log_data"):
+        (tmp_path / "sample" / source).mkdir(parents=True)
+    (tmp_path / "sample" / "log_data" / "a.json").write_text("no record")
+    run_lake(tmp_path)
+    with pytest.raises(CellExecutionError, match="holds no plays yet") as stopped:
         execute(read_notebook(), tmp_path, ROOT)
     assert stopped.value.ename == "SystemExit"
 

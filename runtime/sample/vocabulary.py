@@ -25,6 +25,16 @@ TAILS = ("(Live)", "(Album Version)", "/ Reprise", "Pt. 2", '"Nocturne"', "(2004
 BANDS = ("The {}s", "{} Trio", "{} & {}", "DJ {}", "{} Orchestra", "{}/{}")
 REGIONS = ("EV", "KR", "TL", "OS", "BW", "UQ", "ZH", "PN")
 FOREIGN_SHARE = 0.15
+# What the syllables might spell by chance, and what stands there instead.
+MILDER = {
+    "dick": "dilk",
+    "fuck": "fulk",
+    "homo": "hono",
+    "nazi": "nari",
+    "peni": "pemi",
+    "rape": "rabe",
+    "sex": "sel",
+}
 
 
 def pick(rng: Random, items: Sequence[T]) -> T:
@@ -36,7 +46,10 @@ def word(rng: Random) -> str:
     """One capitalised word of two or three syllables."""
     count = 2 + int(rng.random() * 2)
     syllables = [pick(rng, ONSETS) + pick(rng, VOWELS) for _ in range(count)]
-    return "".join(syllables).capitalize() + pick(rng, CODAS)
+    spelt = "".join(syllables) + pick(rng, CODAS)
+    for rude, mild in MILDER.items():
+        spelt = spelt.replace(rude, mild)
+    return spelt.capitalize()
 
 
 def title(rng: Random) -> str:
