@@ -5,7 +5,7 @@ What each setting means stands beside it in conf/base.yaml.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -93,6 +93,16 @@ KEYS = (
     *(name for name in Settings.model_fields if name not in ("target", "origin", *GROUPS)),
     *(f"s3.{name}" for name in S3.model_fields),
 )
+
+
+def choices(key: str) -> tuple[str, ...]:
+    """The values that a setting chooses from, for one that has few."""
+    group, _, inner = key.partition(".")
+    fields = S3.model_fields if group == "s3" else Settings.model_fields
+    kind = fields[inner or group].annotation if key in KEYS else None
+    if kind is bool:
+        return ("true", "false")
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def wrong_value(given: Given) -> str | None:

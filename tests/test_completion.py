@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +43,13 @@ IN_FISH = """
 complete -C '{line}'
 """
 SHELLS = {"bash": IN_BASH, "zsh": IN_ZSH, "fish": IN_FISH}
+# How a shell that is typed into starts, and a `python` there that only notes what it is given.
+PERSONAL = {
+    "bash": ("bash --noprofile --norc -i", "python() { printf '%s\\n' \"$@\" >given; }"),
+    "zsh": ("zsh -f -i", 'python() { print -l -- "$@" >given; }'),
+    "fish": ("fish --private -i", "function python; string join \\n -- $argv >given; end"),
+}
+LOG_IN = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
 HERE = [pytest.param(name, id=name) for name in SHELLS if shutil.which(name)]
 
 
@@ -74,12 +84,11 @@ def offered(line: str) -> list[str]:
 
 def typed(shell: str, line: str, folder: Path = ROOT) -> list[str]:
     """What a real shell offers after the documented line of its start-up file."""
-    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)}
     source = start_up(shell).replace("path/to/lakehouse.py", str(SCRIPT))
     done = subprocess.run(
         [shell, "-c", SHELLS[shell].format(source=source, line=line)],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -87,6 +96,42 @@ def typed(shell: str, line: str, folder: Path = ROOT) -> list[str]:
     assert done.stderr == ""
     # What follows is help: fish parts it from the value by a tab, zsh by a colon.
     return [re.split("[\t:]", text)[0] for text in done.stdout.splitlines() if text]
+
+
+def given(shell: str, line: str, folder: Path) -> list[str]:
+    """What a program gets when TAB and Enter are pressed behind this line in a shell on a terminal."""
+    start, python = PERSONAL[shell]
+    loaded = "autoload -U compinit && compinit -u -D\r" if shell == "zsh" else ""
+    source = start_up(shell).replace("path/to/lakehouse.py", str(SCRIPT))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", LOG_IN, *start.split()]
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment(folder), stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.write(ours, f"{loaded}{source}\r{python}\rpython {SCRIPT} {line}\t\r".encode())
+    try:
+        return until_written(folder / "given", ours)[1:]
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def until_written(file: Path, terminal: int) -> list[str]:
+    """The lines of a file that a process on a terminal writes; what it shows is read, so that it goes on."""
+    shown, give_up = b"", time.monotonic() + 60
+    while not (file.exists() and file.read_text().endswith("\n")):
+        assert time.monotonic() < give_up, shown
+        if select.select([terminal], [], [], 0.05)[0]:
+            shown += os.read(terminal, 65536)
+    return file.read_text().splitlines()
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Of a shell in which `python` is this one, and nobody's own settings count."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(home), "TERM": "xterm"}
 
 
 def start_up(shell: str) -> str:
@@ -108,7 +153,17 @@ def start_up(shell: str) -> str:
         ("status --target ", ["cluster", "local", "s3"]),
         ("run --set batch", ["batch_bytes="]),
         ("history gold.u", ["gold.users", "gold.user_levels"]),
+        ("--set engine=", ["engine=sail", "engine=spark"]),
+        ("--set=engine=sp", ["engine=spark"]),
+        ("--set s3.anonymous=", ["s3.anonymous=true", "s3.anonymous=false"]),
+        ("--set batch_bytes=", []),
+        ("--set spark.engine=", []),
+        ("--set s3=", []),
         ("trace us", ["users", "user_levels"]),
+        ("trace gold.so", ["gold.songplays", "gold.songs"]),
+        ("trace s", ["songplays", "songs", "silver.songs", "silver.events", "silver.quarantine"]),
+        ("diff 1 2 --table gold.so", ["gold.songplays", "gold.songs"]),
+        ("verify --table=gold.ti", ["gold.time"]),
         ("diff 1 2 --table silver.", ["silver.songs", "silver.events", "silver.quarantine"]),
         ("verify --table so", ["songplays", "songs"]),
         ("optimize g", ["gold", *(name for name in Lakehouse.tables if name.startswith("gold."))]),
@@ -121,6 +176,11 @@ def start_up(shell: str) -> str:
 )
 def test_a_line_is_completed_by_what_may_stand_there(line: str, values: list[str]) -> None:
     assert sorted(offered(f"python lakehouse.py {line}")) == sorted(values)
+
+
+def test_an_empty_word_is_offered_every_table_once_those_of_gold_without_their_layer() -> None:
+    wanted = [name.removeprefix("gold.") for name in Lakehouse.tables]
+    assert offered("python lakehouse.py trace ") == wanted
 
 
 def test_all_settings_are_offered() -> None:
@@ -153,6 +213,42 @@ def test_a_real_shell_completes_after_its_documented_line(shell: str, lake: Lake
     assert typed(shell, "python lakehouse.py trace us") == ["users", "user_levels"]
     assert typed(shell, f"python {SCRIPT} run --full") == ["--full-refresh"]
     assert typed(shell, f"python3 lakehouse.py --lake {lake.settings.lake} pin ") == ["2", "1"]
+
+
+@pytest.mark.parametrize("shell", HERE)
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("run --full", "run --full-refresh"),
+        ("trace gold.songp", "trace gold.songplays"),
+        ("status --format=j", "status --format=json"),
+        ("--set batch_bytes=5 --set batch_b", "--set batch_bytes=5 --set batch_bytes="),
+        ("--set engine=sp", "--set engine=spark"),
+        ("--set=engine=sp", "--set=engine=spark"),
+        ("status --lake=new/la", "status --lake=new/lake"),
+        ("run --log-data=new/lo", "run --log-data=new/log.json"),
+    ],
+)
+def test_tab_in_a_real_shell_makes_the_line_that_was_meant(
+    shell: str, line: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "new" / "lake").mkdir(parents=True)
+    (tmp_path / "new" / "log.json").touch()
+    assert [word.removesuffix("/") for word in given(shell, line, tmp_path)] == words.split()
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.parametrize("name", ["python", "python3"])
+def test_in_fish_the_options_of_python_itself_are_offered_to_everything_else(name: str) -> None:
+    options = typed("fish", f"{name} lakehouse.py run --")
+    assert options[0] == "--full-refresh"
+    assert "--check-hash-based-pycs" not in options
+    for line in (f"{name} -", f"{name} -W ", f"{name} other.py --", f"{name} lake"):
+        plain = ["fish", "-c", f"complete -C '{line}'"]
+        usual = subprocess.run(
+            plain, cwd=ROOT, env=environment(ROOT), capture_output=True, text=True, check=True
+        )
+        assert typed("fish", line) == [text.partition("\t")[0] for text in usual.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("shell", HERE)

@@ -35,9 +35,12 @@ def targets(_context: click.Context, _parameter: click.Parameter, begun: str) ->
 
 
 def settings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """`key=` for every setting."""
-    from runtime.settings_model import KEYS
+    """`key=` for every setting; behind it the values of one that has few."""
+    from runtime.settings_model import KEYS, choices
 
+    key, equals, _ = begun.partition("=")
+    if equals:
+        return _beginning(begun, (f"{key}={value}" for value in choices(key)))
     return _beginning(begun, (f"{key}=" for key in KEYS))
 
 
@@ -49,10 +52,12 @@ def tables(_context: click.Context, _parameter: click.Parameter, begun: str) -> 
 
 
 def bare_tables(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """Every table, those of gold without their layer."""
+    """Every table, those of gold without their layer, unless a word begins with it."""
     from lakehouse import Lakehouse
 
-    return _beginning(begun, (name.removeprefix("gold.") for name in Lakehouse.tables))
+    whole = Lakehouse.tables if begun else ()
+    bare = (name.removeprefix("gold.") for name in Lakehouse.tables)
+    return _beginning(begun, dict.fromkeys((*bare, *whole)))
 
 
 def layers_and_tables(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:

@@ -30,19 +30,24 @@ SCRIPT = Path(__file__).resolve().parents[2] / "lakehouse.py"
 
 BASH = """\
 _lakehouse_completion() {
-    local IFS=$'\\n' item script="${COMP_WORDS[1]/#\\~/$HOME}"
+    local IFS=$'\\n' item value word kept='' line=${COMP_LINE:0:COMP_POINT}
+    local script="${COMP_WORDS[1]/#\\~/$HOME}"
     if [[ $COMP_CWORD -lt 2 || ! $script -ef %(script)s ]]; then
         compopt -o bashdefault -o default
         return
     fi
     COMPREPLY=()
-    for item in $(_LAKEHOUSE_LINE="${COMP_LINE:0:COMP_POINT}" %(asked)s=bash_complete \\
-            %(python)s %(script)s 2>/dev/null); do
+    # Where readline ends words at a =, what stands before it in the word is not replaced.
+    word=${line##*[[:space:]]}
+    [[ $COMP_WORDBREAKS == *=* && $word == *=* ]] && kept=${word%%=*}=
+    for item in $(_LAKEHOUSE_LINE="$line" %(asked)s=bash_complete %(python)s %(script)s 2>/dev/null); do
+        value=${item#*,}
+        [[ $value == *=* && $kept == *"${value%%%%=*}=" ]] && value=${value#*=}
         case $item in
             dir,*) compopt -o dirnames ;;
             file,*) compopt -o default ;;
-            *=) compopt -o nospace; COMPREPLY+=("${item#*,}") ;;
-            *) COMPREPLY+=("${item#*,}") ;;
+            *=) compopt -o nospace; COMPREPLY+=("$value") ;;
+            *) COMPREPLY+=("$value") ;;
         esac
     done
 }
@@ -59,6 +64,7 @@ _lakehouse_completion() {
     local -a plain open described answer
     answer=("${(@f)$(_LAKEHOUSE_LINE="${(j: :)words[1,CURRENT]}" %(asked)s=zsh_complete \\
         %(python)s %(script)s 2>/dev/null)}")
+    [[ $PREFIX == -*=* ]] && compset -P 1 '*='
     for type value told in $answer; do
         case "$type $told" in
             (dir *) _path_files -/ ;;
@@ -77,15 +83,22 @@ compdef _lakehouse_completion python python3
 FISH = """\
 function __lakehouse_completion
     set -l line (commandline -cp | string collect)
+    # fish compares a value with the whole word, the option and its = included.
+    set -l option (string match -r '^(?:-[^=]*=)?' -- (commandline -ct))
+    set -l begun (string replace -r '^-[^=]*=' '' -- (commandline -ct))
     for item in (env _LAKEHOUSE_LINE="$line" %(asked)s=fish_complete %(python)s %(script)s 2>/dev/null)
         set -l parts (string split -m 1 , -- $item)
         switch $parts[1]
             case dir
-                __fish_complete_directories (commandline -ct)
+                for path in (__fish_complete_directories $begun)
+                    echo $option$path
+                end
             case file
-                __fish_complete_path (commandline -ct)
+                for path in (__fish_complete_path $begun)
+                    echo $option$path
+                end
             case plain
-                echo $parts[2]
+                echo $option$parts[2]
         end
     end
 end
@@ -94,6 +107,12 @@ function __lakehouse_is_meant
     test (count $words) -ge 2; and test (realpath -- $words[2] 2>/dev/null)"" = %(script)s
 end
 for name in python python3
+    # What fish completes python with stays for every other line. It is loaded when a line is completed.
+    complete -C "$name - " >/dev/null
+    set -l own (complete -c $name)
+    string match -q '*__lakehouse_is_meant*' -- $own; and continue
+    complete -e -c $name
+    string replace complete "complete -n 'not __lakehouse_is_meant'" -- $own[-1..1] | source
     complete -c $name -n __lakehouse_is_meant -f -k -a '(__lakehouse_completion)'
 end
 """
