@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
-from runtime.suggest import no_such_table
+from runtime.suggest import nearest, no_such_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +28,7 @@ REFUSED = {
     "current_setting", "getenv", "write_log", "nextval", "currval", "setval", "sleep_ms", "pg_sleep",
     "json_serialize_plan",
 }  # fmt: skip
+NO_COLUMN = re.compile(r'Values list "(?P<owner>.+)" does not have a column named "(?P<column>.+)"')
 READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or EXPLAIN of one of these"
 
 
@@ -62,6 +63,27 @@ def _explained(
         raise UsageError("query: EXPLAIN must be the first word of its statement.")
     inner, named = judged(connection, statement[begin.end() :], tables)
     return f"explain {'analyze' if begin['analyze'] else ''} {inner}", named
+
+
+def with_nearest_column(connection: duckdb.DuckDBPyConnection, statement: str, message: str) -> str:
+    """What DuckDB says of a statement, with a suggestion for `table.column` too: it has none."""
+    wrong = NO_COLUMN.search(message)
+    if wrong is None:
+        return message
+    owner = wrong["owner"]
+    columns = [c for table in _called(connection, statement, owner) for c in connection.table(table).columns]
+    return message.replace(wrong[0], wrong[0] + nearest(wrong["column"], columns, f"{owner}."))
+
+
+def _called(connection: duckdb.DuckDBPyConnection, statement: str, name: str) -> Iterator[str]:
+    """The tables that a statement calls so."""
+    if begin := EXPLAIN.match(statement):
+        statement = statement[begin.end() :]
+    for part in _parts(_tree(connection, statement)):
+        if part.get("type") == "BASE_TABLE" and part["schema_name"]:
+            called = part["alias"] or part["table_name"]
+            if called.casefold() == name.casefold():
+                yield f"{part['schema_name']}.{part['table_name']}"
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
@@ -125,7 +147,7 @@ def _require_table(
     is_known = name.casefold() in known or schema.casefold() == "information_schema"
     is_cte = not schema and table.casefold() in ctes
     if part["catalog_name"] or not (is_known or is_cte):
-        raise no_such_table(name, tables)
+        raise no_such_table("query", name, tables)
 
 
 def _require(is_reading: bool, what: str) -> None:

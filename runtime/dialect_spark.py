@@ -87,7 +87,7 @@ def over_views(query: exp.Expr, tables: Collection[str], batch_id: int) -> tuple
         if not table.db and name.casefold() in names:
             continue
         if name.casefold() not in known or table.catalog:
-            raise no_such_table(name, tables)
+            raise no_such_table("query", name, tables)
         name = known[name.casefold()]
         used[name] = f"lake_{batch_id}_{name.replace('.', '_')}"
         if not table.alias:

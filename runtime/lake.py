@@ -20,7 +20,7 @@ from runtime.quarantine import Quarantine
 from runtime.runner import Report, Runner, changed_rules, changed_shapes
 from runtime.settings import Settings, check_sources, load_settings
 from runtime.snapshot import Snapshot, TableView
-from runtime.suggest import nearest
+from runtime.suggest import no_such_table
 from runtime.table import Table
 from runtime.upkeep import pins
 from runtime.upkeep.standing import Place
@@ -339,7 +339,7 @@ class Lakehouse:
 
     def _commits(self, table: str, states: list[State]) -> list[dict[str, Any]]:
         if table not in self.tables:
-            raise UsageError(f"history: there is no table {table!r}{nearest(table, self.tables)}")
+            raise no_such_table("history", table, self.tables)
         opened = Store.of(self.settings).open(table)
         published: dict[int, int] = {}
         for state in states:

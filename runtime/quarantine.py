@@ -81,7 +81,7 @@ class Quarantine:
         if unknown := set(reasons) - self._names():
             names = self._names()
             raise UsageError(
-                f"quarantine: no rule is called {min(unknown)!r}{nearest(min(unknown), names)} "
+                f"quarantine: no rule is called {min(unknown)!r}{nearest(min(unknown), names) or '.'} "
                 f"The reasons are: {', '.join(sorted(names))}."
             )
         return self._query(RECORDS, {"reasons": list(reasons), "batch": batch, "limit": limit})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from runtime.dialect_duckdb import judged
+from runtime.dialect_duckdb import judged, with_nearest_column
 from runtime.dialect_spark import SHOW_TABLES, about, first_lines, over_views, reading_query
 from runtime.errors import UsageError
 from runtime.s3.access import AWS, Access, is_s3
@@ -71,18 +71,19 @@ def run_on_duckdb(
     with _refusals():
         reading, named = judged(connection, statement, tables)
     over(named)
-    with _refusals():
+    with _refusals(lambda said: with_nearest_column(connection, statement, said)):
         return _interruptible(connection, lambda: connection.sql(reading).to_arrow_table())
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals(told: Callable[[str], str] = str) -> Iterator[None]:
+    """DuckDB's errors as ours, their message as `told` makes it."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise UsageError(f"query: {first_lines(error)}") from error
+        raise UsageError(f"query: {told(first_lines(error))}") from error
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, ask: Callable[[], pyarrow.Table]) -> pyarrow.Table:

@@ -19,7 +19,7 @@ from runtime.ledger import State
 from runtime.query import closed_connection, create_view, quoted, run_on_duckdb, text_literal
 from runtime.s3.access import is_s3
 from runtime.s3.failures import explained
-from runtime.suggest import nearest
+from runtime.suggest import nearest_table
 from runtime.table import Table
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Snapshot:
         if name not in self.versions:
             raise UsageError(
                 f"table: {name!r} is not in the lake as of batch {self.batch_id}"
-                f"{nearest(name, self.versions)}. It holds: {', '.join(sorted(self.versions))}."
+                f"{nearest_table(name, self.versions) or '.'} It holds: {', '.join(sorted(self.versions))}."
             )
         return TableView(self, self.tables[name])
 

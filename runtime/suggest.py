@@ -13,9 +13,19 @@ def nearest(name: str, names: Iterable[str], prefix: str = "") -> str:
     return f"; did you mean {prefix}{folded[close[0]]}?" if close else ""
 
 
-def no_such_table(name: str, tables: Iterable[str]) -> UsageError:
-    """The error about a table that a query names and the lake does not have."""
+def nearest_table(name: str, tables: Iterable[str]) -> str:
+    """As `nearest`, for a name that may lack its layer; of two tables that it fits, gold's is meant."""
+    if "." in name:
+        return nearest(name, tables)
+    bare = {table.rpartition(".")[2]: table for table in sorted(tables, key=lambda t: t.startswith("gold."))}
+    close = get_close_matches(name.casefold(), bare, n=1)
+    return f"; did you mean {bare[close[0]]}?" if close else ""
+
+
+def no_such_table(asked: str, name: str, tables: Iterable[str]) -> UsageError:
+    """The error of a command about a table that it was given and the lake does not have."""
     known = sorted(tables)
     return UsageError(
-        f"query: there is no table {name!r}{nearest(name, known) or '.'} The lake holds: {', '.join(known)}."
+        f"{asked}: there is no table {name!r}{nearest_table(name, known) or '.'} "
+        f"The lake holds: {', '.join(known)}."
     )

@@ -174,7 +174,7 @@ def test_mistakes_and_interrupts_end_nothing(opened: OpenTerminal) -> None:
         (".as-of soon", "'soon' is no time"),
         (".format xml", "'xml' is none of table, json, csv"),
         (".formt csv", "did you mean .format? .help lists them."),
-        ("\\d gold.user", "did you mean gold.users?"),
+        ("\\d gold.user", "did you mean gold.users? It holds:"),
         (".help", "TAB completes"),
         (";", ""),
     ):
@@ -189,6 +189,13 @@ def test_mistakes_and_interrupts_end_nothing(opened: OpenTerminal) -> None:
     terminal.see(READY)
     assert "42" in terminal.ask("select 6 * 7 as answer;")
     terminal.type(".quit" + ENTER)
+    assert terminal.ends() == 0
+
+
+@pytest.mark.parametrize("word", ["quit", "exit", "EXIT;"])
+def test_the_words_that_leave_other_prompts_leave_this_one(opened: OpenTerminal, word: str) -> None:
+    terminal = opened()
+    terminal.type(word + ENTER)
     assert terminal.ends() == 0
 
 
@@ -298,6 +305,10 @@ def test_the_prompt_needs_no_engine_and_no_duckdb_before_the_first_statement(lak
         ("  ", True),
         ("\\d", True),
         (".batch 3", True),
+        ("quit", True),
+        (" Exit; ", True),
+        ("exits", False),
+        ("select 1 as\nexit", False),
         ("select 1", False),
         ("select 1;", True),
         ("select 1; -- so", True),

@@ -18,17 +18,25 @@ from runtime.settings import load_settings
     ("line", "meant"),
     [
         ("statsu", "did you mean 'status'?"),
+        ("help", "did you mean '--help'?"),
+        ("hlep", "did you mean '--help'?"),
+        ("quarantine help", "did you mean '--help'?"),
         ("quarantine lst", "did you mean 'list'?"),
         ("run --full-refesh", "did you mean '--full-refresh'?"),
         ("quarantine show --limt 3", "did you mean '--limit'?"),
         ("--tarket local status", "did you mean '--target'?"),
         ("history gold.user", "did you mean gold.users?"),
         ("history users", "did you mean gold.users?"),
+        ("history usr", "did you mean gold.users? The lake holds: bronze.log_data, "),
+        ("history zzz", "no table 'zzz'. The lake holds: bronze.log_data, "),
         ("diff 1 1 --table songplay", "did you mean gold.songplays?"),
         ("diff 1 1 --table silver.event", "did you mean silver.events?"),
         ("trace artist A1", "did you mean gold.artists?"),
+        ("trace usrs 46", "did you mean gold.users? It holds: bronze.log_data, "),
         ("trace users 10000000000", "gold.users"),
         ("verify --table tine", "did you mean gold.time?"),
+        ("verify --table evnts", "did you mean silver.events?"),
+        ("optimize tine", "did you mean gold.time?"),
         ("optimize glod", "did you mean gold?"),
         ("optimize silver.song", "did you mean silver.songs?"),
         ("quarantine show level_known", "did you mean level_is_known?"),
@@ -37,7 +45,11 @@ from runtime.settings import load_settings
         ("status --set s3.endpont=http://x", "did you mean s3.endpoint?"),
         ("query 'from gold.user'", "did you mean gold.users?"),
         ("query 'from glod.users'", "did you mean gold.users?"),
+        ("query 'from usr'", "did you mean gold.users?"),
         ("query 'select user_idd from gold.users'", "user_id"),
+        ("query 'select u.levle from gold.users u'", "did you mean u.level?"),
+        ("query 'explain select users.levle from gold.users'", "did you mean users.level?"),
+        ("query 'select S.titel from gold.users u join gold.songs s on true'", "did you mean s.title?"),
     ],
 )
 def test_the_command_line_names_what_was_meant(
@@ -48,9 +60,22 @@ def test_the_command_line_names_what_was_meant(
 
 
 @pytest.mark.parametrize(
+    "statement",
+    [
+        "select s.levle from gold.users u join gold.songs s on true",
+        "select c.levle from (select user_id from gold.users) c",
+        "with c as (select user_id from gold.users) select c.levle from c",
+    ],
+)
+def test_no_column_of_another_table_is_named(dirty_lake: Lakehouse, statement: str) -> None:
+    with pytest.raises(LakehouseError, match=r'does not have a column named "levle"$'):
+        dirty_lake.sql(statement)
+
+
+@pytest.mark.parametrize(
     ("ask", "meant"),
     [
-        (lambda lake: lake.table("gold.user"), "did you mean gold.users?"),
+        (lambda lake: lake.table("gold.user"), "did you mean gold.users? It holds: "),
         (lambda lake: lake.table("users"), "did you mean gold.users?"),
         (lambda lake: lake.at(batch=1).table("silver.song"), "did you mean silver.songs?"),
         (lambda lake: lake.history("gold.tim"), "did you mean gold.time?"),

@@ -130,7 +130,8 @@ def _options(wrong: click.UsageError) -> list[str]:
 
 def _commands(wrong: click.UsageError) -> Iterable[str]:
     asked = wrong.ctx.command if wrong.ctx else program
-    return (asked if isinstance(asked, click.Group) else program).commands
+    # `help` is a command of other programs.
+    return [*(asked if isinstance(asked, click.Group) else program).commands, "--help"]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from runtime.errors import UsageError
 from runtime.keys import Key, key_columns, key_literal
 from runtime.query import quoted
 from runtime.snapshot import Files, select_rows
-from runtime.suggest import nearest
+from runtime.suggest import nearest_table
 from runtime.table import Table
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Diff:
         """One table; a bare name means gold. Raises UsageError for one that was not compared."""
         full = name if "." in name else f"gold.{name}"
         if full not in self.tables:
-            raise UsageError(f"diff: {name!r} was not compared{nearest(full, self.tables)}")
+            raise UsageError(f"diff: {name!r} was not compared{nearest_table(name, self.tables) or '.'}")
         return self.tables[full]
 
 

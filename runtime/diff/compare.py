@@ -17,7 +17,7 @@ from runtime.keys import parse_key
 from runtime.ledger import Contents, State
 from runtime.query import closed_connection
 from runtime.snapshot import Files, Snapshot
-from runtime.suggest import nearest
+from runtime.suggest import no_such_table
 
 NO_FILES = Files((), frozenset())
 LAYERS = ("gold", "silver", "bronze")  # gold first: it is what readers come for
@@ -71,7 +71,7 @@ def _names(states: Step, asked: Sequence[str] | None) -> list[str]:
     names = [name if "." in name else f"gold.{name}" for name in asked]
     for name, given in zip(names, asked, strict=True):
         if name not in known:
-            raise UsageError(f"diff: there is no table {given!r}{nearest(name, known)}")
+            raise no_such_table("diff", given, known)
     return list(dict.fromkeys(names))
 
 

@@ -20,7 +20,7 @@ from runtime.profiling import step
 from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.settings import Settings
-from runtime.suggest import nearest
+from runtime.suggest import nearest_table
 from runtime.upkeep.standing import Place, last_of, standing
 
 
@@ -91,7 +91,6 @@ def _selected(tables: Sequence[str], names: Sequence[str]) -> list[str]:
     layers = {name.partition(".")[0] for name in tables}
     for name in names:
         if name not in tables and name not in layers:
-            raise UsageError(
-                f"optimize: the lake has no layer or table {name!r}{nearest(name, [*layers, *tables])}"
-            )
+            near = nearest_table(name, [*layers, *tables])
+            raise UsageError(f"optimize: the lake has no layer or table {name!r}{near or '.'}")
     return [t for t in tables if not names or t in names or t.partition(".")[0] in names]

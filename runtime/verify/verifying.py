@@ -16,7 +16,7 @@ from runtime.errors import UsageError
 from runtime.lease import is_held
 from runtime.ledger import Contents, Ledger, State
 from runtime.runner import changed_rules, changed_shapes
-from runtime.suggest import nearest
+from runtime.suggest import nearest_table
 from runtime.table import in_order
 from runtime.upkeep.standing import Place, last_of
 from runtime.verify import contents
@@ -50,7 +50,7 @@ def verify(place: Place, engine: Callable[[], Engine], names: Sequence[str] = ()
 def _named(name: str, there: Sequence[str]) -> str:
     full = name if "." in name else f"gold.{name}"
     if full not in there:
-        raise UsageError(f"verify: the lake holds no table {name!r}{nearest(full, there) or '.'}")
+        raise UsageError(f"verify: the lake holds no table {name!r}{nearest_table(name, there) or '.'}")
     return full
 
 

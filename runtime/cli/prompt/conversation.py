@@ -9,7 +9,7 @@ from functools import cached_property
 
 from runtime.cli.invocation import Invocation, warn
 from runtime.cli.output import emit_rows
-from runtime.cli.prompt.typed import is_command, statements
+from runtime.cli.prompt.typed import is_command, is_goodbye, statements
 from runtime.cli.query import answer
 from runtime.errors import LakehouseError, UsageError
 from runtime.lake import Lakehouse
@@ -25,7 +25,7 @@ A statement ends with a semicolon and may take several lines. TAB completes tabl
   .as-of TIME       the lake as last published at TIME, as in 2026-11-20 10:00; UTC without an offset
   .format FORM      table, json or csv
   .help, \\?         this
-  .quit, \\q         leave; so does Ctrl-D. Ctrl-C drops the line, or stops the statement."""
+  .quit, \\q         leave; so do quit, exit and Ctrl-D. Ctrl-C drops the line, or stops the statement."""
 
 
 class Leave(Exception):
@@ -67,6 +67,8 @@ class Conversation:
 
     def say(self, text: str) -> None:
         """Answer one input. What goes wrong is told and ends nothing. Raises Leave."""
+        if is_goodbye(text):
+            raise Leave
         try:
             if is_command(text):
                 self._obey(text.strip().rstrip(";"))

@@ -31,6 +31,11 @@ def is_command(text: str) -> bool:
     return text.lstrip().startswith(("\\", "."))
 
 
+def is_goodbye(text: str) -> bool:
+    """Whether the line is one of the words that leave other prompts."""
+    return text.strip().rstrip(";").lower() in ("quit", "exit")
+
+
 def statements(text: str) -> list[str]:
     """The statements of a text, without the semicolons between them; empty ones are left out."""
     found = [""]
@@ -43,8 +48,8 @@ def statements(text: str) -> list[str]:
 
 
 def is_complete(text: str) -> bool:
-    """Whether Enter ends the input: a command, nothing at all, or a statement and its semicolon."""
-    if is_command(text) or not text.strip():
+    """Whether Enter ends the input: a command, a goodbye, nothing, or a statement and its semicolon."""
+    if is_command(text) or is_goodbye(text) or not text.strip():
         return True
     tokens = [t for t in _TOKENS.findall(text) if t.strip() and not t.startswith(_COMMENT)]
     return bool(tokens) and tokens[-1] == ";"
