@@ -137,6 +137,69 @@ def test_the_command_writes_the_file_and_says_where(
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize(
+    ("out", "why"),
+    [
+        ("/proc/none/page.html", r"/proc/none: No such file or directory"),
+        ("file/page.html", "a part of this path is a file"),
+        ("file/new/page.html", "a part of this path is a file"),
+        ("to_nowhere", r".*/none/page\.html: No such file or directory"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_not_computed(
+    dirty_lake: Lakehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+    why: str,
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "to_nowhere").symlink_to("none/page.html")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Lakehouse, "report", lambda *_: pytest.fail("it was computed"))
+    assert main(["report", "--lake", dirty_lake.settings.lake, "--out", out]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.match(f"error: report: the page cannot be written to {out}: {why}", told.err)
+    assert "--out" in told.err
+
+
+def test_a_link_to_a_page_yet_to_come_stays_a_link(dirty_lake: Lakehouse, tmp_path: Path) -> None:
+    link = tmp_path / "link.html"
+    link.symlink_to("page.html")
+    assert main(["report", "--lake", dirty_lake.settings.lake, "--out", str(link)]) == 0
+    assert link.is_symlink()
+    assert (tmp_path / "page.html").stat().st_size > 0
+
+
+def test_an_older_page_stays_where_the_new_one_cannot_be_computed(
+    dirty_lake: Lakehouse, tmp_path: Path
+) -> None:
+    (tmp_path / "old.html").write_text("older")
+    for name in ("old.html", "new.html"):
+        words = ["report", "--lake", dirty_lake.settings.lake, "--batch", "99", "--out", str(tmp_path / name)]
+        assert main(words) == 2
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.html", "older")]
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_dash_writes_the_page_and_nothing_else_to_stdout(
+    dirty_lake: Lakehouse,
+    dirty_page: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    form: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "--lake", dirty_lake.settings.lake, "--out", "-", "--format", form]) == 0
+    page = capsys.readouterr().out
+    assert (page[:15], page[-7:]) == (dirty_page[:15], dirty_page[-7:])
+    assert page.endswith("</html>")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("missing", ["jinja2", "vl_convert"])
 def test_without_the_extra_the_error_says_what_to_install(
     dirty_lake: Lakehouse, monkeypatch: pytest.MonkeyPatch, missing: str

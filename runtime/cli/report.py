@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -10,15 +11,18 @@ from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json
 from runtime.cli.parameters import batch_option
 from runtime.cli.texts import size_text
+from runtime.errors import UsageError
+
+STDOUT = Path("-")
 
 
 @command
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="Where the page goes; an older one is replaced.",
+    help="Where the page goes, - for stdout; an older one is replaced.",
 )
 @batch_option()
 def report(asked: Invocation, out: Path, batch: int | None) -> None:
@@ -26,10 +30,37 @@ def report(asked: Invocation, out: Path, batch: int | None) -> None:
 
     It needs no network and no server: open it in a browser or send it. Needs the extra `report`.
     """
-    page = asked.open().report(batch)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    lake = asked.open()
+    if out == STDOUT:
+        emit(lake.report(batch))
+        return
+    _require_writable(out)
+    out.write_text(lake.report(batch), encoding="utf-8")
     if asked.format == "json":
         emit_json({"out": str(out), "bytes": out.stat().st_size})
     else:
         emit(f"{out}: {size_text(out.stat().st_size)}\n")
+
+
+def _require_writable(out: Path) -> None:
+    """Raises UsageError where the page cannot be written: before it is computed, which may take a while."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        page = Path(os.path.realpath(out))  # a link to a page that is yet to come stays a link
+        if not page.exists():
+            page.touch()
+            page.unlink()
+        elif page.is_file():
+            with page.open("ab"):
+                pass
+    except OSError as error:
+        raise UsageError(
+            f"report: the page cannot be written to {out}: {_reason(error)}. "
+            "Name a file with --out in a folder that you may write in, or - for stdout."
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):  # the first says "File exists"
+        return "a part of this path is a file, not a folder"
+    return f"{error.filename}: {os.strerror(error.errno or 0)}"
