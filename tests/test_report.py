@@ -161,7 +161,7 @@ def test_a_page_that_cannot_be_written_is_not_computed(
     assert main(["report", "--lake", dirty_lake.settings.lake, "--out", out]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert re.match(f"error: report: the page cannot be written to {out}: {why}", told.err)
+    assert re.match(f"error: report: {out} cannot be written: {why}", told.err)
     assert "--out" in told.err
 
 

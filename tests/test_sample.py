@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import UsageError
+from runtime.cli import main
 from runtime.sample import write_sample
 from runtime.sample.cleaning import clean_text
 from runtime.sample.dirt import KINDS
@@ -396,3 +397,12 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(UsageError, match="is a file"):
         write_sample(tmp_path / "out", events=10)
+
+
+def test_a_place_that_cannot_be_a_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "sample", Path("/proc/none")):
+        assert main(["sample", "--out", str(out), "--events", "10"]) == 2
+        assert capsys.readouterr().err.startswith(f"error: sample: {out} cannot be written: ")

@@ -11,9 +11,10 @@ from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json
 from runtime.cli.parameters import batch_option
 from runtime.cli.texts import size_text
-from runtime.errors import UsageError
+from runtime.cli.writing import written_to
 
 STDOUT = Path("-")
+ADVICE = "Name a file with --out in a folder that you may write in, or - for stdout."
 
 
 @command
@@ -34,7 +35,8 @@ def report(asked: Invocation, out: Path, batch: int | None) -> None:
     if out == STDOUT:
         emit(lake.report(batch))
         return
-    _require_writable(out)
+    with written_to("report", out, ADVICE):
+        _try(out)
     out.write_text(lake.report(batch), encoding="utf-8")
     if asked.format == "json":
         emit_json({"out": str(out), "bytes": out.stat().st_size})
@@ -42,25 +44,13 @@ def report(asked: Invocation, out: Path, batch: int | None) -> None:
         emit(f"{out}: {size_text(out.stat().st_size)}\n")
 
 
-def _require_writable(out: Path) -> None:
-    """Raises UsageError where the page cannot be written: before it is computed, which may take a while."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        page = Path(os.path.realpath(out))  # a link to a page that is yet to come stays a link
-        if not page.exists():
-            page.touch()
-            page.unlink()
-        elif page.is_file():
-            with page.open("ab"):
-                pass
-    except OSError as error:
-        raise UsageError(
-            f"report: the page cannot be written to {out}: {_reason(error)}. "
-            "Name a file with --out in a folder that you may write in, or - for stdout."
-        ) from error
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, FileExistsError | NotADirectoryError):  # the first says "File exists"
-        return "a part of this path is a file, not a folder"
-    return f"{error.filename}: {os.strerror(error.errno or 0)}"
+def _try(out: Path) -> None:
+    """Raises OSError where the page cannot be written: before it is computed, which may take a while."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    page = Path(os.path.realpath(out))  # a link to a page that is yet to come stays a link
+    if not page.exists():
+        page.touch()
+        page.unlink()
+    elif page.is_file():
+        with page.open("ab"):
+            pass

@@ -14,6 +14,7 @@ import click
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json
 from runtime.cli.texts import count
+from runtime.cli.writing import written_to
 
 Told = Callable[[int, int], None]
 
@@ -33,7 +34,8 @@ def sample(asked: Invocation, out: Path, **arguments: Any) -> None:
     """
     from runtime.sample import write_sample
 
-    with _progress(asked) as told:
+    advice = "Name a folder with --out that is yours to write in; it may be new."
+    with written_to("sample", out, advice), _progress(asked) as told:
         truth = write_sample(out, progress=told, **arguments)
     if asked.format == "json":
         emit_json({"out": str(out), "arguments": truth["arguments"], "records": truth["records"]})
