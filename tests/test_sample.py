@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import UsageError
 from runtime.cli import main
+from runtime.errors import UsageError
 from runtime.sample import write_sample
 from runtime.sample.cleaning import clean_text
 from runtime.sample.dirt import KINDS
