@@ -27,7 +27,7 @@ from runtime.sources.slicing import Slice, cut
 
 SOURCES = ("song_data", "log_data")
 # Threads that read files: far away they mostly wait, nearby they mostly work.
-READERS = {False: 4, True: 16}
+READERS = {False: 4, True: 32}
 SHARE_FILES, SHARE_BYTES = 64, 8 * 1024**2  # what one thread inspects at a time
 
 

@@ -23,7 +23,7 @@ from runtime.settings_given import (
 )
 from runtime.settings_model import KEYS, S3, Settings, nested, wrong_value
 from runtime.settings_paths import misplaced, missing, resolved
-from runtime.settings_secrets import ADVICE, looks_secret, shown
+from runtime.settings_secrets import ADVICE, holds_secret, looks_secret, shown
 from runtime.suggest import nearest
 
 __all__ = ["CONF", "S3", "Settings", "check_sources", "load_settings", "under_spark_submit"]
@@ -127,8 +127,11 @@ def _accepted(given: Given, root: Path, problems: list[str]) -> Iterator[Given]:
 def _wrong(given: Given) -> str | None:
     if given.key == "lake" and given.value is None and given.in_file:
         return None  # it takes back what base.yaml says: whoever starts the run must say it
-    # The environment is where credentials may be, though never as settings of ours.
-    if given.layer != "environment" and looks_secret(given.key, given.value):
+    # The environment is where credentials may be, though never in the value of a setting: those are shown.
+    is_secret = (
+        holds_secret(given.value) if given.layer == "environment" else looks_secret(given.key, given.value)
+    )
+    if is_secret:
         return f"{given.where}: {ADVICE}"
     return unknown(given, KEYS) or wrong_value(given)
 

@@ -54,6 +54,8 @@ def misplaced(lake: str, sources: Mapping[str, str | None], root: Path) -> Itera
     """What is wrong with the place of the lake, given the sources and the repository's root."""
     if not is_s3(lake):
         yield from _misplaced_locally(lake, root)
+    elif {"", ".", ".."} & set(lake.removeprefix("s3://").split("/")):
+        yield f"lake {lake} has an empty part, . or .. in its key, which Delta's libraries refuse"
     elif misread := sorted(set(re.sub(_PLAIN_KEY, "", lake.removeprefix("s3://")))):
         yield (
             f"lake {lake} has {' '.join(map(repr, misread))} in its key, which Delta's libraries write in "

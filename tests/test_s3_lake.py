@@ -197,6 +197,20 @@ def test_a_query_of_a_lake_in_a_bucket_reaches_nothing_else(
 
 
 @pytest.mark.long_on_spark
+def test_doctor_finds_a_lake_in_a_bucket_as_well_as_it_is(
+    bucket_lake: OpenLake, deliveries: Deliveries
+) -> None:
+    deliveries.logs("1.json", [play()])
+    deliveries.songs("1.json", [song()])
+    lake = bucket_lake(deliveries)
+    lake.run()
+    found = {finding.check: finding for finding in lake.doctor()}
+    assert "read by Polars" in found
+    read = {check: finding.mend for check, finding in found.items() if check.startswith("read by")}
+    assert not any(read.values()), read
+
+
+@pytest.mark.long_on_spark
 def test_nothing_new_starts_no_engine_and_reading_needs_none(
     s3: S3Server, bucket_lake: OpenLake, deliveries: Deliveries, tmp_path: Path
 ) -> None:

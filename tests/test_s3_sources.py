@@ -6,10 +6,13 @@ import gzip
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import obstore
@@ -20,15 +23,17 @@ from lakehouse import Lakehouse
 from runtime.engine import Engine
 from runtime.errors import SourceError, StorageError
 from runtime.s3.access import Access
+from runtime.settings_model import S3
 from runtime.sources.content import ContentReader
 from runtime.sources.datasource import SourceRecords
 from runtime.sources.inspection import inspect
 from runtime.sources.listing import Listing, list_source
 from runtime.sources.places import Places
 from runtime.sources.slicing import cut, to_json
+from tests.checkout import ROOT
 from tests.comparing import assert_same_tables
 from tests.deliveries import Deliveries, play, song
-from tests.s3_server import KEY, REGION, SECRET, S3Server, free_port, upload
+from tests.s3_server import CREDENTIALS, KEY, REGION, SECRET, S3Server, free_port, upload
 from tests.test_datasource import IN_A_WORKER
 
 OpenLake = Callable[..., Lakehouse]
@@ -156,7 +161,7 @@ def test_a_public_bucket_is_read_without_credentials_and_a_private_one_is_not(
     (listed,) = list_source("s", "s3://public", places).files
     with ContentReader(places) as content:
         assert b"".join(content.chunks(listed.uri)) == b"{}"
-    with pytest.raises(StorageError, match=r"access is denied .*--set s3.anonymous=true"):
+    with pytest.raises(StorageError, match=r"access is denied .* only where it is public"):
         list_source("s", "s3://private", places)
 
 
@@ -189,6 +194,82 @@ def test_credentials_come_from_a_profile_or_from_the_command_it_names(
         monkeypatch.setenv("AWS_PROFILE", profile)
         with pytest.raises(StorageError, match=said):
             listing(s3, "s3://profiled")
+
+
+def test_region_and_endpoint_may_stand_in_the_profile_and_settings_and_variables_go_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Access.chosen(S3()) == Access()
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(
+        "[default]\nregion = eu-west-1\n"
+        "[profile mine]\nregion = eu-central-1\nendpoint_url = http://127.0.0.1:9000\n"
+    )
+    assert Access.chosen(S3()) == Access(None, "eu-west-1")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    assert Access.chosen(S3(anonymous=True)) == Access(
+        "http://127.0.0.1:9000", "eu-central-1", anonymous=True
+    )
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert Access.chosen(S3(endpoint="https://s3.example")) == Access("https://s3.example", "us-west-2")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ada:hunter2@127.0.0.1")
+    with pytest.raises(StorageError, match="holds a password") as refused:
+        Access.chosen(S3())
+    assert "hunter2" not in str(refused.value)
+
+
+def test_empty_variables_are_none_for_every_client(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    obstore.put(s3.bucket("empty"), "songs/a.json", b"{}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        f"[default]\naws_access_key_id={KEY}\naws_secret_access_key={SECRET}\n"
+    )
+    lake = Lakehouse.open(lake="s3://empty/lake", song_data="s3://empty/songs", log_data=str(tmp_path))
+    assert [file["path"] for file in lake.plan()["files"]] == ["s3://empty/songs/a.json"]
+
+
+@pytest.mark.parametrize("command", ["plan", "status"])
+def test_without_an_endpoint_it_is_amazon_that_is_asked(command: str, tmp_path: Path) -> None:
+    """By our own client and by delta-rs; a proxy of the test's own says whom they asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        asked = list[str]()
+        threading.Thread(target=refuse_all, args=(proxy, asked), daemon=True).start()
+        environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("AWS_", "LAKEHOUSE_"))
+            },
+            **CREDENTIALS,
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.getsockname()[1]}",
+        }
+        places = ["--lake", str(tmp_path / "lake")] if command == "plan" else ["--lake", "s3://lakes/lake"]
+        ended = subprocess.run(
+            [sys.executable, "lakehouse.py", command, "--target", "s3", *places],
+            cwd=ROOT, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+    bucket = "udacity-dend" if command == "plan" else "lakes"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"bucket {bucket} at AWS, region us-west-2" in ended.stderr
+    assert set(asked) == {"CONNECT s3.us-west-2.amazonaws.com:443 HTTP/1.1"}
+
+
+def refuse_all(proxy: socket.socket, asked: list[str]) -> None:
+    """Note whom each client wants to be connected with, and say no."""
+    with suppress(OSError):  # closed
+        while True:
+            client, _ = proxy.accept()
+            with client:
+                asked.append(client.recv(4096).decode().partition("\r\n")[0])
+                client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_a_worker_without_our_package_reads_a_bucket_with_credentials_of_its_own(

@@ -298,6 +298,17 @@ def test_a_lake_whose_path_would_be_misread_is_refused(character: str, refusal: 
     assert f"has {character} in its path" in refusal(flags={"lake": f"/srv/a{character}b/lake"})
 
 
+@pytest.mark.parametrize("key", ["a//b", "./a", "a/../b", "a/."])
+def test_a_bucket_key_with_empty_or_dotted_parts_is_refused_for_a_lake(key: str, refusal: Refusal) -> None:
+    assert "has an empty part, . or .. in its key" in refusal(flags={"lake": f"s3://bucket/{key}"})
+
+
+def test_an_endpoint_with_a_password_is_refused_from_the_environment_too(refusal: Refusal) -> None:
+    message = refusal(environ={"LAKEHOUSE_S3__ENDPOINT": "http://ada:hunter2@127.0.0.1:9000"})
+    assert "LAKEHOUSE_S3__ENDPOINT: looks like a secret" in message
+    assert "hunter2" not in message
+
+
 def test_a_bucket_key_that_would_be_misread_is_refused_for_a_lake_only(refusal: Refusal, load: Load) -> None:
     message = refusal(flags={"lake": "s3://bucket/my lake"})
     assert message.startswith("--lake: lake s3://bucket/my lake has ' ' in its key")

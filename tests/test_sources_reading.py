@@ -3,9 +3,11 @@
 import codecs
 import gc
 import gzip
+import io
 import json
 import os
 import random
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -557,3 +559,37 @@ def written(raws: list[str], layout: str, line_end: str) -> tuple[str, list[Reco
         lines.append(lines[-1] + raw.count("\n") + 1)
     text = before + between.join(raws) + (line_end + "]" if before else "")
     return text, list(zip(raws, lines, strict=False))
+
+
+class RoundTrips:
+    """A bucket of small objects that answers when `at_once` of them have been asked for, and not before."""
+
+    def __init__(self, objects: dict[str, bytes], at_once: int) -> None:
+        self._objects, self._asked = objects, threading.Barrier(at_once, timeout=20)
+
+    def walk(self, root: str) -> Iterator[Found]:
+        raise NotImplementedError
+
+    def open(self, uri: str) -> BinaryIO:
+        self._asked.wait()
+        return io.BytesIO(self._objects[uri])
+
+
+def test_small_objects_of_a_bucket_are_asked_for_several_at_a_time_and_read_in_order() -> None:
+    objects = {f"s3://b/{n}.json": f'{{"n": {n}}}'.encode() for n in range(64)}
+    slices = [
+        Slice(uri, n, "lines", "utf-8", 0, len(text), 1) for n, (uri, text) in enumerate(objects.items())
+    ]
+    with ContentReader(RoundTrips(objects, at_once=16)) as content:
+        rows = [row for batch in read_slices(slices, content) for row in batch.to_pylist()]
+    assert [(row["raw"], row["_delivery"]) for row in rows] == [(f'{{"n": {n}}}', n) for n in range(64)]
+
+
+def test_a_small_object_that_went_away_says_so_where_it_is_read() -> None:
+    there = {"s3://b/0.json": b"{}", "s3://b/1.json": b"{}"}
+    slices = [Slice(f"s3://b/{n}.json", n, "lines", "utf-8", 0, 2 + n, 1) for n in range(2)]
+    with (
+        ContentReader(RoundTrips(there, at_once=1)) as content,
+        pytest.raises(Unreadable, match=r"1\.json was inspected and can no longer be read: it changed"),
+    ):
+        list(read_slices(slices, content))

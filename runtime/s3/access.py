@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple, Protocol
 
+from runtime.errors import StorageError
+
 SCHEME = "s3://"
+CHAIN = "AWS_* variables, a profile in ~/.aws, or a role of this machine"
 # Together they keep an outage below half a minute: a few tries, each given up in time.
 CONNECT_SECONDS, REQUEST_SECONDS, RETRY_SECONDS, RETRIES = 5, 20, 15, 8
 
@@ -34,12 +37,25 @@ class Access(NamedTuple):
 
     @classmethod
     def chosen(cls, settings: Chosen) -> Access:
-        """What the settings say, then what AWS's own variables say, so that all clients agree."""
-        return cls(
-            settings.endpoint or _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-            settings.region or _first("AWS_REGION", "AWS_DEFAULT_REGION"),
-            settings.anonymous,
-        )
+        """What the settings say, then AWS's own variables, then the profile, so that all clients agree.
+
+        Raises StorageError for a profile's file that cannot be read, and for an endpoint with a password.
+        """
+        # Not at the top: this module travels to workers, which have none of ours.
+        from runtime.s3.credentials import profile
+        from runtime.settings_secrets import holds_secret, without_passwords
+
+        endpoint = settings.endpoint or _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        region = settings.region or _first("AWS_REGION", "AWS_DEFAULT_REGION")
+        if endpoint is None or region is None:
+            said = profile()
+            endpoint, region = endpoint or said.get("endpoint_url"), region or said.get("region")
+        if endpoint and holds_secret(endpoint):
+            raise StorageError(
+                f"S3: the endpoint {without_passwords(endpoint)} holds a password, and none may stand there. "
+                f"Credentials come from {CHAIN}."
+            )
+        return cls(endpoint, region, settings.anonymous)
 
     @property
     def allows_http(self) -> bool:

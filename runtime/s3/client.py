@@ -33,9 +33,10 @@ def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
     chosen: dict[str, Any] = {"skip_signature": True}
     if signed:
         chosen = {"credential_provider": asked} if (asked := provider()) else {}
+    if access.endpoint is not None:  # the client takes no None for AWS itself
+        chosen["endpoint"] = access.endpoint
     return S3Store(
         split(uri)[0],
-        endpoint=access.endpoint,
         region=access.region or "us-east-1",
         client_options=client_options(access),
         retry_config=retry_config(),

@@ -11,19 +11,20 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import StorageError
+from runtime.s3.access import CHAIN
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 NONE = (
-    "S3: no credentials were found. Provide AWS_* variables, a profile in ~/.aws, or a role of this machine; "
-    "for a public bucket, --set s3.anonymous=true reads without any."
+    f"S3: no credentials were found. Provide {CHAIN}; "
+    "sources in a public bucket are read without any by --set s3.anonymous=true."
 )
 Provider = Callable[[], "S3Credential"]
 
@@ -43,6 +44,7 @@ def provider() -> Provider | None:
     needs a sign-in, and where nothing is left to ask.
     """
     environ = os.environ  # no default value: those travel with a function to the workers
+    forget_empty(environ)
     given = [name for name in KEYS if environ.get(name)]
     if len(given) == len(KEYS):
         return None
@@ -52,7 +54,7 @@ def provider() -> Provider | None:
     chosen = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     if not chosen and any(environ.get(name) for name in ROLES):
         return None
-    found = _read(chosen or "default", environ)
+    found = profile()
     if "aws_access_key_id" in found:
         return lambda: _static(found)
     if "credential_process" in found:
@@ -62,6 +64,19 @@ def provider() -> Provider | None:
     if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         raise StorageError(NONE)
     return None
+
+
+def forget_empty(environ: MutableMapping[str, str]) -> None:
+    """Take AWS's variables away that hold nothing, as unit files and containers set them: delta-rs and the
+    engines would take an empty profile or key for one that was chosen."""
+    for name in [name for name, value in environ.items() if name.startswith("AWS_") and not value]:
+        del environ[name]
+
+
+def profile() -> dict[str, str]:
+    """The entries of the profile that is in force; none where there is none. Raises StorageError."""
+    environ = os.environ
+    return _read(environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default", environ)
 
 
 def _read(profile: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runtime.errors import LakehouseError, StorageError
-from runtime.s3.access import Access, is_s3, split
+from runtime.s3.access import CHAIN, Access, is_s3, split
 
-CHAIN = "AWS_* variables, a profile in ~/.aws, or a role of this machine"
 _DENIED = (
     "access is denied",
-    "Give these credentials the right to list and read it, and to write where the lake is; for a public "
-    "bucket, --set s3.anonymous=true reads without them.",
+    "Give these credentials the right to list and read it, and to write where the lake is; sources in a "
+    "public bucket are read without any by --set s3.anonymous=true.",
+)
+_DENIED_ANONYMOUS = (
+    "access is denied",
+    "s3.anonymous reads sources without credentials, which a bucket allows only where it is public. A lake "
+    "is always signed for: there, give the credentials the right to list, read and write.",
 )
 _SIGN_IN = ("the credentials have expired", f"Renew them: they come from {CHAIN}.")
 _WRONG_REGION = ("the bucket is in another region", "Name its region with --set s3.region=REGION.")
@@ -41,7 +45,8 @@ _MEANINGS = {
     "AllAccessDisabled": _DENIED,
     "NotImplemented": (
         "the server does not do what was asked of it; it may be read-only",
-        "Name a place that can be written, and that knows conditional PUT (If-None-Match).",
+        "Name a place that can be written, and that knows conditional PUT (If-None-Match) and, where "
+        "AWS_SESSION_TOKEN is set, session tokens.",
     ),
     "SlowDown": ("the server asks for fewer requests", "Run again later."),
     "ServiceUnavailable": ("the server is not available", "Run again later."),
@@ -53,13 +58,20 @@ _SIGNS = (
         r"|CredentialsNotLoaded|NoAuthWithAWS|provider was not enabled|169\.254\.|IMDS",
         (
             "no credentials were found",
-            f"Provide {CHAIN}; for a public bucket, --set s3.anonymous=true reads without any.",
+            f"Provide {CHAIN}; sources in a public bucket are read without any by --set s3.anonymous=true.",
         ),
     ),
     (
         r"Connection refused|ConnectException|tcp connect error|dns error|UnknownHost|failed to lookup"
         r"|error sending request",
         ("nothing answers there", "Check s3.endpoint, and that the server runs; then run again."),
+    ),
+    (
+        r"InvalidPathError|illegal character sequence",
+        (
+            "an object's key there holds a control character, which no client of ours can ask for",
+            "Rename or remove that object; --debug shows its key.",
+        ),
     ),
     (r"timed out|operation timeout|TimeoutException", ("no answer came in time", "Run again later.")),
     (r"301 Moved|Received redirect", _WRONG_REGION),
@@ -80,7 +92,7 @@ def explained(error: BaseException, uri: str, access: Access) -> StorageError | 
     meaning = meaning or next((m for signs, m in _SIGNS if re.search(signs, text)), None)
     if meaning is None:
         return None
-    what, advice = meaning
+    what, advice = _DENIED_ANONYMOUS if meaning is _DENIED and access.anonymous else meaning
     return StorageError(f"{uri}: {what} ({_place(uri, access)}). {advice}")
 
 

@@ -58,6 +58,10 @@ class ContentReader:
         self._archive.close()
         self._archive_uri, self._opened = "", None
 
+    def beside(self) -> ContentReader:
+        """Another one of the same files, for another thread."""
+        return ContentReader(self._disk)
+
     def chunks(
         self,
         uri: str,

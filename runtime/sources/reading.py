@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from runtime.sources.content import ContentReader, Unreadable, as_utf8
+from runtime.sources.fetching import fetched
 from runtime.sources.forms import LINES, VALUES
 from runtime.sources.records import line_blocks, whole_text
 from runtime.sources.renaming import Renames, renamed
@@ -53,7 +54,7 @@ def read_slices(
     """
     waiting, size = list[_Part](), 0
     with nullcontext(content) if content else ContentReader() as opened:
-        for part in (part for piece in pieces for part in _parts(piece, opened, renames)):
+        for part in (part for stored in fetched(pieces, opened) for part in _parts(*stored, renames)):
             waiting.append(part)
             size += part.raw.nbytes
             if size >= BATCH_BYTES:
@@ -79,8 +80,7 @@ def _batch(parts: list[_Part]) -> pa.RecordBatch:
     return batch.copy_to(pa.default_cpu_memory_manager())
 
 
-def _parts(piece: Slice, content: ContentReader, renames: Renames) -> Iterator[_Part]:
-    stored = content.exactly(piece.uri, piece.start, piece.size)
+def _parts(piece: Slice, stored: Iterable[bytes], renames: Renames) -> Iterator[_Part]:
     text = as_utf8(stored, piece.encoding, at_start=piece.start == 0)
     records = _lines(text, piece.first_line) if piece.form == LINES else _found(piece.form, text)
     try:

@@ -129,6 +129,8 @@ def _polars(place: Place, snapshot: Snapshot) -> Count:
     def count(name: str) -> int:
         uri = place.store.uri(name)
         options = storage_options(uri, place.store.access)
+        if options is not None:  # Polars has retries of its own, under the same names
+            options = {key: value for key, value in options.items() if "retr" not in key}
         rows = polars.scan_delta(uri, version=snapshot.versions[name], storage_options=options)
         return int(rows.select(polars.len()).collect().item())
 
