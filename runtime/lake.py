@@ -153,9 +153,10 @@ class Lakehouse:
         """
         from runtime.export.ddl import Star
         from runtime.export.exporting import Export
-        from runtime.export.target import check_address
+        from runtime.export.target import check_address, check_schema
 
         check_address(to)
+        check_schema(schema)
         ledger = self._ledger()
         exports = Export(self.at(batch=batch), ledger.contents(), ledger.id, Star(self.star, schema), note)
         return exports.to(to)

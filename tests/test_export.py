@@ -22,7 +22,8 @@ from runtime.cli import main
 from runtime.errors import LakehouseError, LeaseHeld, TargetError, UsageError
 from runtime.export import exporting
 from runtime.export.exporting import Exported
-from runtime.export.target import check_address, transaction
+from runtime.export.target import check_address, check_schema, transaction
+from runtime.query import quoted
 from runtime.table import Merge, Table
 from tests.deliveries import Deliveries, event, play, song
 from tests.postgres import Server, running
@@ -140,7 +141,8 @@ def in_target(uri: str, schema: str = "sparkify") -> dict[str, list[Any]]:
     with dbapi.connect(uri) as connection, connection.cursor() as cursor:
         for table in gold.STAR:
             bare = table.name.partition(".")[2]
-            cursor.execute(f"select {', '.join(table.content)} from {schema}.{bare} order by {key_of(table)}")
+            where = f"{quoted(schema)}.{bare}"
+            cursor.execute(f"select {', '.join(table.content)} from {where} order by {key_of(table)}")
             found[bare] = cursor.fetch_arrow_table().to_pylist()
     return found
 
@@ -361,6 +363,40 @@ def test_tables_that_no_export_made_are_left_alone(lake: Lakehouse, uri: str) ->
     with pytest.raises(TargetError, match="it has users already, which no export made"):
         lake.export(uri)
     assert ask(uri, "select count(*) from pg_tables where schemaname = 'sparkify'") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "name", ['My "weird" schéma-1', "UPPER", "a.b", "'; drop table x; --", "a\\b", "é" * 31, "x" * 63]
+)
+def test_a_schema_may_have_any_name_that_postgresql_keeps(lake: Lakehouse, uri: str, name: str) -> None:
+    assert [lake.export(uri, schema=name, batch=n).how for n in (1, 4, 4)] == ["full", "changes", "nothing"]
+    assert in_target(uri, name) == in_lake(lake, 4)
+
+
+def test_schemas_whose_names_differ_in_capitals_are_different_schemas(lake: Lakehouse, uri: str) -> None:
+    do(uri, "create schema mixed", "create table mixed.users (name text)")
+    assert [lake.export(uri, schema="Mixed").how for _ in range(2)] == ["full", "nothing"]
+    assert in_target(uri, "Mixed") == in_lake(lake, 4)
+    with pytest.raises(TargetError, match="schema mixed: it has users already, which no export made"):
+        lake.export(uri, schema="mixed")
+
+
+def test_a_schema_that_postgresql_cannot_name_so_is_refused_before_it_connects(
+    command: Callable[..., Ended],
+) -> None:
+    nowhere = "postgresql://me@127.0.0.1:1/db"
+    for name, why in (
+        ("", "--schema: expected a name"),
+        (
+            "é" * 32,
+            f"--schema: PostgreSQL keeps the first 63 bytes of a name, and this one has 64: {'é' * 32}",
+        ),
+    ):
+        refused = command("--to", nowhere, "--schema", name)
+        assert (refused.code, refused.stdout, why in refused.stderr) == (2, "", True)
+    for name in ("a\0b", "a\udcffb"):
+        with pytest.raises(UsageError, match="in characters that PostgreSQL can store"):
+            check_schema(name)
 
 
 def test_another_lakes_export_is_not_overwritten(lake: Lakehouse, uri: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import click
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_rows
 from runtime.cli.parameters import batch_option
-from runtime.export.target import check_address
+from runtime.export.target import check_address, check_schema
 
 COUNTS = ("inserted", "updated", "deleted", "rows")
 HOW = {"full": "all rows", "changes": "what changed since batch {}", "nothing": "nothing to do"}
@@ -24,6 +24,7 @@ def export(asked: Invocation, to: str, schema: str, batch: int | None) -> None:
     service file.
     """
     check_address(to)
+    check_schema(schema)
     done = asked.open().export(to, schema=schema, batch=batch, note=asked.detail)
     if asked.format == "json":
         emit_json(done.as_json())

@@ -104,8 +104,9 @@ class Export:
         schema = text_literal(self.star.schema)
         if not target.rows(f"select 1 from pg_namespace where nspname = {schema}"):
             target.execute(f"create schema {quoted(self.star.schema)}")
-        query = f"select relname::text from pg_class where relnamespace = {schema}::regnamespace"
-        return {name for (name,) in target.rows(query)}
+        # Not {schema}::regnamespace: that reads the text as a name is typed, and folds its capitals.
+        query = "select relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        return {name for (name,) in target.rows(f"{query} where nspname = {schema}")}
 
     def _held(self, target: Target, found: set[str]) -> Held | None:
         """What an earlier export recorded. Raises TargetError for tables of anyone else."""

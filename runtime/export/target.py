@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ADDRESS = re.compile(r"postgres(?:ql)?://(?:(?P<user>[^/?#]*)@)?[^?#]*(?:\?(?P<options>.*))?", re.DOTALL)
 SECRETS = {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+NAME_BYTES = 63  # PostgreSQL cuts a longer name off there, and says so to nobody
 WAYS = "in PGPASSWORD, in ~/.pgpass or in a service file (PGSERVICE)"
 # A client that is gone keeps no locks: the server looks for it once a second, also within a statement.
 SETTINGS = """
@@ -87,6 +88,20 @@ def check_address(uri: str) -> str:
             f"shell's history see it. Leave it out, and give it {WAYS}."
         )
     return uri
+
+
+def check_schema(name: str) -> str:
+    """The name, if PostgreSQL can keep it as it is. Raises UsageError."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if not size or "\0" in name:
+        raise UsageError("--schema: expected a name, in characters that PostgreSQL can store.")
+    if size > NAME_BYTES:
+        kept = f"PostgreSQL keeps the first {NAME_BYTES} bytes of a name"
+        raise UsageError(f"--schema: {kept}, and this one has {size}: {name}")
+    return name
 
 
 def _connect(uri: str) -> Connection:
