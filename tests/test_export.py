@@ -310,17 +310,46 @@ def test_a_password_in_the_address_is_refused_and_never_shown(
         "postgresql://me:s3cr3t@127.0.0.1:1/db",
         "postgresql://127.0.0.1:1/db?user=me&password=s3cr3t",
         "postgresql://127.0.0.1:1/db?user=me&pass%77ord=s3cr3t",
+        "postgresql://127.0.0.1:1/db?user=me&PASSWORD=s3cr3t",
+        "postgresql://127.0.0.1:1/db?user=me& password =s3cr3t",
+        "postgresql://me%3As3cr3t@127.0.0.1:1/db",
+        "postgresql://me:/s3cr3t@127.0.0.1:1/db",
+        "postgresql://me:s3cr3t?@127.0.0.1:1/db",
+        "postgresql://me:#s3cr3t@127.0.0.1:1",
     ]
     misplaced = [["--to", uri, given[0]], ["--to", uri, given[1]], ["--format", given[0]]]
     for words in [*(["--to", address] for address in given), *misplaced, ["--debug", "--to", given[0]]]:
         refused = command(*words)
         assert refused.code == 2
         assert "s3cr3t" not in refused.stdout + refused.stderr
+    for address in given:
+        assert "a password may not stand in the address" in command("--to", address).stderr
     assert "PGPASSWORD" in command("--to", given[0]).stderr
     assert check_address(uri) == uri
     for wrong in ("mysql://me@host/db", "host=127.0.0.1 dbname=db", ""):
         with pytest.raises(UsageError, match="expected an address such as"):
             check_address(wrong)
+
+
+def test_an_address_without_a_database_is_refused_unless_the_environment_names_one(
+    server: Server, command: Callable[..., Ended], uri: str
+) -> None:
+    database = uri.partition("@/")[2].partition("?")[0]
+    for address in (server.uri(""), f"postgresql://postgres@?host={server.folder}"):
+        refused = command("--to", address)
+        assert (refused.code, refused.stdout) == (2, "")
+        assert "the address names no database" in refused.stderr
+        assert command("--to", address, PGDATABASE=database).code == 0
+    for short in ("postgresql://me@host:5432", "postgres://host", "postgresql://host/?dbname="):
+        with pytest.raises(UsageError, match="the address names no database"):
+            check_address(short)
+    for whole in (
+        f"{server.uri('')}&dbname={database}",
+        "postgresql://[::1]:5432,b:1/db",
+        "postgres://me@b:1/d@b",
+    ):
+        assert check_address(whole) == whole
+    assert ask(server.uri("postgres"), TABLES) == []
 
 
 def test_the_password_comes_from_the_environment_a_password_file_or_a_service_file(

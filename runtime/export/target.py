@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from runtime.errors import TargetError, UsageError
 
@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     import pyarrow
     from adbc_driver_manager.dbapi import Connection
 
-ADDRESS = re.compile(r"postgres(?:ql)?://(?:(?P<user>[^/?#]*)@)?[^?#]*(?:\?(?P<options>.*))?", re.DOTALL)
+# As libpq reads it: the user ends at the first @ before any slash, whatever else stands in between.
+ADDRESS = re.compile(
+    r"postgres(?:ql)?://(?:(?P<user>[^/@]*)@)?(?P<hosts>[^/?]*)/?(?P<database>[^?]*)(?:\?(?P<options>.*))?",
+    re.DOTALL,
+)
 SECRETS = {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+NAMING = {"dbname", "service"}  # a service file names the database, too
+NAMING_VARIABLES = ("PGDATABASE", "PGSERVICE")
 NAME_BYTES = 63  # PostgreSQL cuts a longer name off there, and says so to nobody
 WAYS = "in PGPASSWORD, in ~/.pgpass or in a service file (PGSERVICE)"
 # A client that is gone keeps no locks: the server looks for it once a second, also within a statement.
@@ -80,12 +86,19 @@ def check_address(uri: str) -> str:
         raise UsageError(
             "--to: expected an address such as postgresql://user@host/database or postgresql:///database."
         )
-    _, _, password = (found["user"] or "").partition(":")
-    options = {name for name, value in parse_qsl(found["options"] or "") if value}
+    # A slash in a password ends the user, and what follows counts as a port and a database.
+    user = found["user"] or f"{found['hosts']}/{found['database']}".rpartition("@")[0]
+    _, _, password = unquote(user).partition(":")
+    options = {name.strip().lower() for name, value in parse_qsl(found["options"] or "") if value}
     if password or options & SECRETS:
         raise UsageError(
             "--to: a password may not stand in the address, where other users of this machine and the "
             f"shell's history see it. Leave it out, and give it {WAYS}."
+        )
+    if not (found["database"] or options & NAMING or any(map(os.environ.get, NAMING_VARIABLES))):
+        raise UsageError(
+            "--to: the address names no database, as postgresql://user@host/database does, and PGDATABASE "
+            "is not set. PostgreSQL would take the one that is called like the user."
         )
     return uri
 
