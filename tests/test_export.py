@@ -76,6 +76,21 @@ for line in sys.stdin:
 """
 TABLES = "select 1 from pg_tables where schemaname = 'sparkify' limit 1"
 
+# What someone may do to the tables, and what the next export calls it.
+ALTERED = {
+    "a column renamed": ("alter table sparkify.users rename level to plan", "dropped users.level"),
+    "a column dropped": ("alter table sparkify.users drop gender", "dropped users.gender"),
+    "a column made anew": ("alter table sparkify.users drop gender, add gender text", "dropped users.gender"),
+    "a type changed": (
+        "alter table sparkify.users alter user_id type bigint",
+        "altered or dropped users.user_id",
+    ),
+    "a key dropped": ("alter table sparkify.users drop constraint users_pkey cascade", "users.user_id"),
+    "a table dropped": ("drop table sparkify.songplays", "dropped songplays"),
+    "rows deleted": ("delete from sparkify.songplays", "deleted rows: songplays has 0"),
+    "rows added": ("insert into sparkify.artists values ('A9', 'Me')", "added or deleted rows: artists has"),
+}
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
@@ -477,9 +492,10 @@ def test_when_the_recorded_batch_cannot_be_read_all_rows_are_written_anew_and_vi
             Path(file).unlink()
     else:
         do(uri, "update sparkify._lakehouse set batch_id = 77")
-    told = list[str]()
-    assert lake.export(uri, note=told.append).how == "full"
-    assert any("batch 1, which the target holds, cannot be read" in t or "batch 77" in t for t in told)
+    done = lake.export(uri)
+    assert done.how == "full"
+    assert done.why is not None
+    assert "batch 1, which the target holds, cannot be read" in done.why or "knows batch 77" in done.why
     assert in_target(uri) == in_lake(lake, 4)
     assert len(ask(uri, "select * from public.loyal")) == 39
     assert lake.export(uri).how == "nothing"
@@ -506,6 +522,68 @@ def test_tables_declared_otherwise_are_made_anew(lake: Lakehouse, uri: str) -> N
     assert in_target(uri) == in_lake(lake, 3)
     do(uri, "drop table sparkify.songplays")
     assert lake.export(uri, batch=4).how == "full"
+    assert in_target(uri) == in_lake(lake, 4)
+
+
+@pytest.mark.parametrize("what", ALTERED)
+def test_tables_that_someone_altered_are_made_anew_whatever_batch_is_asked_for(
+    lake: Lakehouse, command: Callable[..., Ended], uri: str, what: str
+) -> None:
+    lake.export(uri, batch=3)
+    statement, why = ALTERED[what]
+    for held in (3, 4):
+        do(uri, statement)
+        done = json.loads(command("--to", uri, "--format", "json").stdout)
+        assert (done["how"], done["from_batch"], why in done["why"]) == ("full", held, True), done
+        assert done["tables"]["songplays"]["inserted"] == done["tables"]["songplays"]["rows"] > 0
+        assert in_target(uri) == in_lake(lake, 4)
+    again = lake.export(uri)
+    assert (again.how, again.why) == ("nothing", None)
+
+
+def test_the_command_says_why_all_rows_were_written_anew(command: Callable[..., Ended], uri: str) -> None:
+    command("--to", uri)
+    do(uri, "delete from sparkify.songplays where user_id = 50")
+    anew = command("--to", uri)
+    assert anew.code == 0
+    assert "someone added or deleted rows: songplays has 38: all rows were written anew\n" in anew.stderr
+    assert "schema sparkify holds batch 4: all rows" in anew.stderr
+    assert "nothing to do" in command("--to", uri).stderr
+
+
+def test_what_a_user_added_to_the_tables_stays(lake: Lakehouse, uri: str) -> None:
+    lake.export(uri, batch=3)
+    do(uri, "alter table sparkify.users add note text", "update sparkify.users set note = 'mine'",
+       "alter table sparkify.artists add gone text", "alter table sparkify.artists drop gone",
+       "create index mine on sparkify.users (level)")  # fmt: skip
+    assert [lake.export(uri).how for _ in range(2)] == ["changes", "nothing"]
+    assert in_target(uri) == in_lake(lake, 4)
+    assert ask(uri, "select distinct note from sparkify.users") == [("mine",)]
+
+
+@pytest.mark.parametrize(
+    ("altered", "depending", "named"),
+    [
+        ("alter table sparkify.users rename level to plan",
+         "create view public.mine as select user_id, plan from sparkify.users",
+         "on them: view mine depends on"),
+        ("delete from sparkify.songplays where user_id = 50",
+         "create table public.mine (u int references sparkify.users)",
+         'constraint: Table "mine" references "users"'),
+    ],
+)  # fmt: skip
+def test_what_stands_in_the_way_of_writing_all_anew_is_named_with_what_to_do(
+    lake: Lakehouse, command: Callable[..., Ended], uri: str, altered: str, depending: str, named: str
+) -> None:
+    lake.export(uri)
+    do(uri, altered, depending)
+    refused = command("--to", uri)
+    assert (refused.code, refused.stdout) == (2, "")
+    for words in ("error: someone ", ", so all rows are to be written anew", named, "can be dropped"):
+        assert words in refused.stderr
+    assert "CASCADE" not in refused.stderr
+    do(uri, f"drop {' '.join(depending.split()[1:3])}")
+    assert lake.export(uri).how == "full"
     assert in_target(uri) == in_lake(lake, 4)
 
 

@@ -26,6 +26,8 @@ def export(asked: Invocation, to: str, schema: str, batch: int | None) -> None:
     check_address(to)
     check_schema(schema)
     done = asked.open().export(to, schema=schema, batch=batch, note=asked.detail)
+    if done.why:
+        asked.say(f"{done.why}: all rows were written anew")
     if asked.format == "json":
         emit_json(done.as_json())
         return

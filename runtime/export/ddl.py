@@ -69,7 +69,7 @@ class Star:
 
     def create_record(self) -> Iterator[str]:
         """The table that says what was exported, and its comment."""
-        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in RECORD_COLUMNS.items())
+        columns = ", ".join(f"{quoted(name)} {declared}" for name, declared in RECORD_COLUMNS.items())
         yield f"create table {self.record} ({columns})"
         yield f"comment on table {self.record} is {text_literal(RECORD_MEANS)}"
 
@@ -132,8 +132,12 @@ def columns_of(table: Table) -> tuple[Column, ...]:
 
 def declared(column: Column) -> str:
     """`"user_id" integer not null`."""
-    kind = TYPES.get(column.type, column.type)
-    return f"{quoted(column.name)} {kind}{' not null' if column.required else ''}"
+    return f"{quoted(column.name)} {kind(column)}{' not null' if column.required else ''}"
+
+
+def kind(column: Column) -> str:
+    """PostgreSQL's name for the type."""
+    return TYPES.get(column.type, column.type)
 
 
 def listed(names: Sequence[str]) -> str:

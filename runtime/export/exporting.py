@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.diff import Diff, TableDiff, around_optimize, compare
 from runtime.errors import LakehouseError, LeaseHeld, TargetError
+from runtime.export.altered import altered, miscounted
 from runtime.export.ddl import RECORD, Star, bare, columns_of, key_of, listed
 from runtime.export.target import Target, transaction
 from runtime.ledger import Contents
@@ -25,20 +26,27 @@ if TYPE_CHECKING:
     import pyarrow
     from duckdb import DuckDBPyConnection as Connection
 
+Counts = Mapping[str, Mapping[str, int]]
+Brought = tuple[str, Counts, str | None]
+IN_THE_WAY = "A view or a foreign key of yours that is in the way can be dropped, and made again afterwards."
 AT_ONCE = 50_000  # rows sent at a time
 PATIENCE = 10.0  # seconds to wait for another export, which may be one that was killed just now
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did. `how` is `full`, `changes` or `nothing`; `tables` are without their layer."""
+    """What an export did. `how` is `full`, `changes` or `nothing`; `tables` are without their layer.
+
+    `why` says what kept a later export from writing only the changes.
+    """
 
     batch_id: int
     from_batch: int | None
     how: str
     schema: str
-    tables: Mapping[str, Mapping[str, int]]
+    tables: Counts
     seconds: float
+    why: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `export --format json` prints."""
@@ -74,23 +82,47 @@ class Export:
             _lock(target, self.star.schema)
             found = self._relations(target)
             held = self._held(target, found)
-            how, tables = self._bring(target, held, found)
+            how, tables, why = self._bring(target, held, found)
             if how != "nothing":
                 self._record(target)
         took = round(time.monotonic() - begun, 3)
         before = held.batch_id if held else None
-        return Exported(self.snapshot.batch_id, before, how, self.star.schema, tables, took)
+        return Exported(self.snapshot.batch_id, before, how, self.star.schema, tables, took, why)
 
-    def _bring(self, target: Target, held: Held | None, found: set[str]) -> tuple[str, dict[str, Any]]:
-        whole = held is not None and held.shape == self.star.shape
-        whole = whole and {bare(t) for t in self.star.tables} <= found
-        if held is None or not whole:
-            return "full", self._replace(target, found)
+    def _bring(self, target: Target, held: Held | None, found: set[str]) -> Brought:
+        if held is None:
+            self._clear(target, found, made=False)
+            return "full", self._fill(target, made=False), None
+        if why := self._unlike(target, held, found):
+            return self._anew(target, found, why, made=False)
+        if why := self._unknown(target, held):
+            return self._anew(target, found, why, made=True)
         if self._wanted() == held:
-            return "nothing", self._counts({})
-        if (changes := self._changes_since(held)) is None:
-            return "full", self._replace(target, found, made=True)
-        return "changes", self._apply(target, changes)
+            return "nothing", self._counts({}), None
+        if isinstance(changes := self._changes_since(held), str):
+            return self._anew(target, found, changes, made=True)
+        return "changes", self._apply(target, changes), None
+
+    def _anew(self, target: Target, found: set[str], why: str, *, made: bool) -> Brought:
+        """Every table as a whole again. Raises TargetError when something of the user's is in the way."""
+        try:
+            self._clear(target, found, made=made)
+        except TargetError as error:
+            raise TargetError(f"{why}, so all rows are to be written anew. {error} {IN_THE_WAY}") from error
+        return "full", self._fill(target, made=made), why
+
+    def _unlike(self, target: Target, held: Held, found: set[str]) -> str | None:
+        """Why the tables there cannot stay; None when they are as they are declared now."""
+        if held.shape != self.star.shape:
+            return "the tables were declared otherwise when they were made"
+        return altered(target, self.star, found)
+
+    def _unknown(self, target: Target, held: Held) -> str | None:
+        """Why the rows there are not those of a batch; None when their number is that of the one recorded."""
+        state = self.known.batches.get(held.batch_id)
+        if state is None or state.at != held.published_at:
+            return f"the lake no longer knows batch {held.batch_id} as the target holds it"
+        return miscounted(target, self.star, {n: t["rows"] for n, t in state.tables.items()})
 
     def _wanted(self) -> Held:
         """What the target says after this export."""
@@ -130,14 +162,11 @@ class Export:
                 )
         return replace(held[0], lake=self.snapshot.store.root) if held else None
 
-    def _changes_since(self, held: Held) -> Diff | None:
-        """How the snapshot differs from what the target holds; None when that can no longer be read."""
+    def _changes_since(self, held: Held) -> Diff | str:
+        """How the snapshot differs from what the target holds; or why that can no longer be read."""
         import duckdb
 
-        state = self.known.batches.get(held.batch_id)
-        if state is None or state.at != held.published_at:
-            self.note(f"the lake no longer knows batch {held.batch_id} as the target holds it: all anew")
-            return None
+        state = self.known.batches[held.batch_id]
         versions = {name: {"version": version} for name, version in held.versions.items()}
         before = replace(self.snapshot, state=replace(state, tables=versions))
         try:
@@ -145,21 +174,26 @@ class Export:
             around = [(replace(self.snapshot, state=a), replace(self.snapshot, state=b)) for a, b in steps]
             names = [t.name for t in self.star.tables]
             changes = compare(before, self.snapshot, names, around=around)
-            return changes if changes.summary else None
+            _ = changes.summary  # the files are read here
         except (duckdb.Error, LakehouseError) as error:
-            self.note(f"batch {held.batch_id}, which the target holds, cannot be read: {error} All anew.")
-            return None
+            said = str(error).partition("\n")[0]
+            return f"batch {held.batch_id}, which the target holds, cannot be read: {said}"
+        return changes
 
-    def _replace(self, target: Target, found: set[str], *, made: bool = False) -> dict[str, Any]:
-        """Every table filled anew; `made`: they are there as declared, so what stands on them can stay."""
-        star, names = self.star, [self.star.name(t) for t in self.star.tables]
+    def _clear(self, target: Target, found: set[str], *, made: bool) -> None:
+        """Empty tables. `made`: they are there as declared, so what stands on them can stay."""
+        star = self.star
         if made:
             target.execute(*(s for t in star.tables for s in star.drop_keys(t)))
-            target.execute(f"truncate {', '.join(names)}")
-        else:
-            there = [star.name(t) for t in star.tables if bare(t) in found]
-            target.execute(*([f"drop table {', '.join(there)}"] if there else []))
-            target.execute(*map(star.create, star.tables))
+            target.execute(f"truncate {', '.join(map(star.name, star.tables))}")
+            return
+        there = [star.name(t) for t in star.tables if bare(t) in found]
+        target.execute(*([f"drop table {', '.join(there)}"] if there else []))
+        target.execute(*map(star.create, star.tables))
+
+    def _fill(self, target: Target, *, made: bool) -> Counts:
+        """Every row into the empty tables, then the keys that `_clear` left out."""
+        star = self.star
         lake = self._reader()
         for table in star.tables:
             query = f"select {listed([c.name for c in columns_of(table)])} from {table.name}"
@@ -167,11 +201,11 @@ class Export:
             self.note(f"{bare(table)}: {sent:,} rows")
             target.execute(*([] if made else [star.primary_key(table), *star.comments(table)]))
         target.execute(*(s for t in star.tables for s in star.keys(t)))
-        target.execute(*(f"analyze {name}" for name in names))
+        target.execute(*(f"analyze {star.name(t)}" for t in star.tables))
         rows = {t.name: self.snapshot.state.tables[t.name]["rows"] for t in star.tables}
         return self._counts({n: {"inserted": r, "updated": 0, "deleted": 0} for n, r in rows.items()})
 
-    def _apply(self, target: Target, changes: Diff) -> dict[str, Any]:
+    def _apply(self, target: Target, changes: Diff) -> Counts:
         """Only the rows that differ: those of referred tables come first and leave last."""
         counts = changes.summary
         new = [t for t in self.star.tables if counts[t.name]["inserted"] or counts[t.name]["updated"]]
@@ -235,7 +269,7 @@ class Export:
             f"values ({lake_id}, {lake}, {wanted.batch_id}, {at}, {versions}, {shape})",
         )
 
-    def _counts(self, changes: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    def _counts(self, changes: Counts) -> Counts:
         none = dict.fromkeys(("inserted", "updated", "deleted"), 0)
         rows = {t.name: self.snapshot.state.tables[t.name]["rows"] for t in self.star.tables}
         return {n.partition(".")[2]: {**changes.get(n, none), "rows": r} for n, r in rows.items()}

@@ -148,8 +148,13 @@ def _told(advice: str = "Nothing of this export was written.") -> Iterator[None]
 
 
 def _said(error: Exception) -> str:
-    """The server's words without the driver's: not the statement, nor in how many ways it tried."""
-    text = str(error).partition("\n\nQuery was:")[0]
+    """The server's words without the driver's: not the statement, nor in how many ways it tried.
+
+    Nor the server's hint to drop or empty with a table whatever of the user's depends on it.
+    """
+    text = re.sub(r"\nHINT: .*CASCADE.*", "", str(error).partition("\n\nQuery was:")[0])
     text = re.sub(r"^\w+: \[libpq\] ", "", re.sub(r"\.? *(SQLSTATE: \w+|Vendor code: \d+)", "", text))
-    text = text.rpartition("ERROR:  ")[2]
+    text, _, detail = text.rpartition("ERROR:  ")[2].partition("\nDETAIL:  ")
+    if detail:
+        text += f": {detail.strip().replace(chr(10), ', ')}"
     return " ".join(text.split()).rstrip(".") + "."
