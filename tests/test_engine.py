@@ -34,6 +34,34 @@ while first.is_alive():
     time.sleep(0.05)
 print(engine.start("sail", confs={}, partitions=1).spark.range(3).count())
 """
+ENDED = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Sail takes it all the same
+from runtime import engine
+from runtime.errors import EngineError
+sail = engine.start("sail", confs={}, partitions=1)
+os.kill(os.getpid(), signal.SIGINT)
+while sail.is_alive():
+    time.sleep(0.05)
+try:
+    sail.spark.range(3).count()
+except EngineError as ended:
+    print(ended)
+"""
+# A query that Sail is at for hours, and cannot leave.
+QUERYING = """
+import os, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell runs this in the background
+from runtime import engine
+from runtime.leaving import leave
+sail = engine.start("sail", confs={}, partitions=1)
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    sail.spark.sql("select sum(a.id * b.id) from range(10000000) a, range(1000000) b").collect()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    leave(130)
+"""
 AHEAD = """
 import os, sys
 from runtime import engine
@@ -95,6 +123,22 @@ def test_an_interrupted_notebook_gets_a_new_sail_at_its_next_cell() -> None:
         [sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (ended.returncode, ended.stdout) == (0, "3\n")
+
+
+def test_a_sail_that_has_ended_is_not_asked_again() -> None:
+    assert alone(ENDED) == (
+        0, "engine: sail has ended, as it does at a Ctrl-C, and answers no more. Run again.\n", ""
+    )  # fmt: skip
+
+
+def test_a_query_that_is_interrupted_ends_the_process_in_seconds() -> None:
+    assert alone(QUERYING) == (130, "interrupted\n", "")
+
+
+def alone(body: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a process that does this."""
+    ended = subprocess.run([sys.executable, "-c", body], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 def test_without_java_spark_is_one_line_naming_what_to_install(tmp_path: Path) -> None:

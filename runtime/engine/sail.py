@@ -35,6 +35,8 @@ class Sail:
         from pysail.spark import SparkConnectServer
         from pyspark.sql import SparkSession
 
+        from runtime.engine import patience
+
         self.partitions, self._access = partitions, AWS
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)
         self._server.start(background=True)
@@ -43,6 +45,7 @@ class Sail:
         atexit.register(self._server.stop)
         _, port = self._server.listening_address
         self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        patience.limit(self.spark.client, self.is_alive)
         for key, value in SESSION.items():
             self.spark.conf.set(key, value)
         atexit.register(self._end)
