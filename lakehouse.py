@@ -46,6 +46,9 @@ def main() -> int:
             raise
         sys.stderr.write("run: make setup\n")
         return 2
+    except KeyboardInterrupt:  # before anything has begun
+        sys.stderr.write("interrupted: the lake stays as last published.\n")
+        return 130
     return command_line()
 
 

@@ -46,6 +46,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell r
 threading.Thread(target=forever).start()
 leave(int(sys.argv[1]))
 """
+LOADING = """
+import sys
+
+class Loading:
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+
+import lakehouse
+sys.modules["runtime.cli"] = Loading()
+sys.exit(lakehouse.main())
+"""
 
 
 def test_a_process_leaves_once_its_threads_and_all_that_is_registered_had_their_turn() -> None:
@@ -66,6 +77,10 @@ def test_a_process_that_was_stopped_waits_for_a_thread_no_more_than_seconds(code
 @pytest.mark.parametrize("code", [0, 130])
 def test_a_ctrl_c_ends_a_process_that_waits_for_its_end_with_its_code(code: int) -> None:
     assert left(WAITED_FOR, str(code), "interrupted") == (code, "", "")
+
+
+def test_a_ctrl_c_while_the_program_is_loaded_ends_as_any_other() -> None:
+    assert left(LOADING) == (130, "", "interrupted: the lake stays as last published.\n")
 
 
 def left(body: str, *words: str) -> tuple[int, str, str]:
