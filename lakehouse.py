@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from runtime import memory
+from runtime import memory, streams
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
@@ -31,6 +31,7 @@ def __getattr__(name: str) -> object:
 
 def main() -> int:
     """Run the command line; gives the exit code."""
+    streams.make_usable()
     # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Nor is this a notebook: PySpark would load IPython and what Jupyter talks by, to see.

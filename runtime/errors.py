@@ -10,6 +10,7 @@ LakehouseError             3  internal: something the project should have preven
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
 ├── CheckFailed            1  a check the user asked for found something
 ├── DiskFull               2  no room left where the lake lies
+├── NotWritable            2  the user may not write where the lake lies
 ├── LeaseHeld              4  another run is writing to this lake
 └── Fenced                 3  someone else wrote to the lake while we held the lease
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EDQUOT, EFBIG, ENOSPC
+from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
 
 
 class LakehouseError(Exception):
@@ -84,6 +85,12 @@ class DiskFull(LakehouseError):
     exit_code = 2
 
 
+class NotWritable(LakehouseError):
+    """The user of this process may not write where the lake lies."""
+
+    exit_code = 2
+
+
 class LeaseHeld(LakehouseError):
     """Another run is writing to this lake."""
 
@@ -96,6 +103,7 @@ class Fenced(LakehouseError):
 
 # Engines and delta-rs pass on the text of the operating system's error, and neither its number nor a type.
 _NO_ROOM = tuple(os.strerror(number) for number in (ENOSPC, EDQUOT, EFBIG))
+_NO_RIGHT = tuple(os.strerror(number) for number in (EACCES, EPERM, EROFS))
 
 
 def is_disk_full(fault: BaseException) -> bool:
@@ -105,15 +113,25 @@ def is_disk_full(fault: BaseException) -> bool:
 
 @contextmanager
 def room_needed(place: str) -> Iterator[None]:
-    """A library that finds no room left to write in becomes DiskFull."""
+    """A library that finds no room left to write in becomes DiskFull; one that may not write, NotWritable."""
     try:
         yield
     except LakehouseError:
         raise
     except Exception as fault:
+        if any(text in str(fault) for text in _NO_RIGHT) and not os.access(place, os.W_OK):
+            raise not_writable(place) from fault
         if not is_disk_full(fault):
             raise
         raise DiskFull(
             f"{place}: no room is left on this disk. Nothing of this batch was published, and readers see "
             "the lake as it was. Make room and run again: the next run undoes what this one began."
         ) from fault
+
+
+def not_writable(place: str) -> NotWritable:
+    """The error about a lake that this user may read and not write to."""
+    return NotWritable(
+        f"{place}: this user may not write there. The lake stays as last published. Run as the user who owns "
+        "it, or give this one the right to write to all of its folders and files."
+    )

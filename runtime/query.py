@@ -50,6 +50,14 @@ def closed_connection(
     return connection
 
 
+def require_text(statement: str) -> None:
+    """Raises UsageError for a statement with bytes that are no text, as a command line may hold them."""
+    try:
+        statement.encode()
+    except UnicodeEncodeError:
+        raise UsageError("query: the statement holds bytes that are not UTF-8. Write it in UTF-8.") from None
+
+
 def create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
     """Give a connection the view `schema.name`; nothing changes where it has it."""
     schema, _, table = name.partition(".")
@@ -68,6 +76,7 @@ def run_on_duckdb(
 
     Raises UsageError for any other statement, or when DuckDB refuses it.
     """
+    require_text(statement)
     with _refusals():
         reading, named = judged(connection, statement, tables)
     over(named)
@@ -102,6 +111,7 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, ask: Callable[[], pyar
 
 def run_on_engine(snapshot: Snapshot, engine: Engine, statement: str) -> pyarrow.Table:
     """The rows of one query in Spark's dialect, on the engine. Raises UsageError as above."""
+    require_text(statement)
     from pyspark.errors import PySparkException
 
     if SHOW_TABLES.match(statement):

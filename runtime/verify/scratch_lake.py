@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runtime.delta import Store
+from runtime.errors import not_writable
 from runtime.s3.access import Access, is_s3, split
 from runtime.s3.client import bucket_of
 
@@ -26,6 +27,11 @@ def scratch_lake(store: Store) -> Iterator[Store]:
         if name < number - FORGOTTEN_MILLIS:
             _remove(f"{spaces}/{name}", store.access)
     beside = replace(store, root=f"{spaces}/{number}")
+    if not is_s3(spaces):
+        try:
+            Path(beside.root).mkdir(parents=True)
+        except PermissionError as refused:
+            raise not_writable(store.root) from refused
     try:
         yield beside
     finally:
