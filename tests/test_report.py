@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -17,6 +19,7 @@ from runtime.cli import main
 from runtime.cli.texts import when
 from runtime.errors import UsageError
 from runtime.report.questions import QUESTIONS
+from tests.checkout import ROOT
 from tests.deliveries import Deliveries, event, play, song
 
 HOSTILE = "</td><script>alert('x')</script>\u202e\x1b[31m"
@@ -286,3 +289,24 @@ def test_a_day_or_month_without_plays_counts_none(
     assert between in [str(row[unit]) for row in rows]
     other = "day" if unit == "month" else "month"
     assert lake.sql(asked[f"Plays a {other}, by level"].sql).num_rows == 0
+
+
+def test_a_chart_of_days_is_the_same_in_every_time_zone() -> None:
+    code = (
+        "import datetime, sys; from runtime.report.charts import drawn; "
+        "from runtime.report.questions import QUESTIONS; "
+        "days = [{'day': datetime.date(2018, 11, n), 'level': 'free', 'plays': n} for n in (1, 2, 3)]; "
+        "sys.stdout.write(drawn(QUESTIONS[0], days))"
+    )
+    charts = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "TZ": zone},
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout
+        for zone in ("UTC", "America/New_York", "Asia/Kolkata")
+    ]
+    assert b"1 Nov 2018" in charts[0]
+    assert charts[1:] == [charts[0], charts[0]]

@@ -42,7 +42,7 @@ def drawn(question: Question, rows: Iterable[Mapping[str, Any]]) -> str:
     x, y = _axis(question.x, question.x_title), _axis(question.y, question.y_title)
     if question.kind == "line":
         written = {"format": question.labels, "labelOverlap": True, "labelSeparation": 24}
-        x |= {"type": "temporal", "axis": written}
+        x |= {"type": "temporal", "scale": {"type": "utc"}, "axis": written}
     elif question.kind == "ranked":
         y |= {"type": "nominal", "sort": None, "title": None, "axis": NAMES}
         x |= _quantity(rows, question.x, {"tickCount": 3, "labelSeparation": 12})
