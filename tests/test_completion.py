@@ -237,7 +237,7 @@ def test_tab_in_a_real_shell_makes_the_line_that_was_meant(
     assert [word.removesuffix("/") for word in given(shell, line, tmp_path)] == words.split()
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish: apt-get install fish")
 @pytest.mark.parametrize("name", ["python", "python3"])
 def test_in_fish_the_options_of_python_itself_are_offered_to_everything_else(name: str) -> None:
     options = typed("fish", f"{name} lakehouse.py run --")
