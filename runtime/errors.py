@@ -120,18 +120,13 @@ def room_needed(place: str) -> Iterator[None]:
         raise
     except Exception as fault:
         if any(text in str(fault) for text in _NO_RIGHT) and not os.access(place, os.W_OK):
-            raise not_writable(place) from fault
+            raise NotWritable(
+                f"{place}: this user may not write there. The lake stays as last published. Run as the user "
+                "who owns it, or give this one the right to write to all of its folders and files."
+            ) from fault
         if not is_disk_full(fault):
             raise
         raise DiskFull(
             f"{place}: no room is left on this disk. Nothing of this batch was published, and readers see "
             "the lake as it was. Make room and run again: the next run undoes what this one began."
         ) from fault
-
-
-def not_writable(place: str) -> NotWritable:
-    """The error about a lake that this user may read and not write to."""
-    return NotWritable(
-        f"{place}: this user may not write there. The lake stays as last published. Run as the user who owns "
-        "it, or give this one the right to write to all of its folders and files."
-    )

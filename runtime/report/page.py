@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -66,20 +66,18 @@ def _batch_charts(states: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]
         for s in states
         for rank, o in enumerate(OUTCOMES)
     ]
-    title = "Records a batch, by outcome"
-    yield title, bars_over_batches(title, records, "records", "outcome")
+    # Often too few to be seen beside those accepted.
     lost = [r for r in records if r["outcome"] != "accepted"]
-    if any(r["n"] for r in lost):  # often too few to be seen beside those accepted
-        title = "Of them not accepted"
-        yield title, bars_over_batches(title, lost, "records", "outcome")
-    title = "Files a batch"
-    yield title, bars_over_batches(title, [_of(s, sum(s["files"].values())) for s in states], "files")
-    title = "Seconds a batch took"
-    yield title, bars_over_batches(title, [_of(s, s["seconds"]) for s in states], "seconds")
-
-
-def _of(state: Mapping[str, Any], number: float) -> dict[str, Any]:
-    return {"batch": state["batch_id"], "n": number}
+    files_ = [{"batch": s["batch_id"], "n": sum(s["files"].values())} for s in states]
+    seconds = [{"batch": s["batch_id"], "n": s["seconds"]} for s in states]
+    for title, rows, unit, colour in (
+        ("Records a batch, by outcome", records, "records", "outcome"),
+        ("Of them not accepted", lost if any(r["n"] for r in lost) else [], "records", "outcome"),
+        ("Files a batch", files_, "files", None),
+        ("Seconds a batch took", seconds, "seconds", None),
+    ):
+        if rows:
+            yield title, bars_over_batches(title, rows, unit, colour)
 
 
 def _number(value: int) -> str:

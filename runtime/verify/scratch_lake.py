@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runtime.delta import Store
-from runtime.errors import not_writable
+from runtime.errors import room_needed
 from runtime.s3.access import Access, is_s3, split
 from runtime.s3.client import bucket_of
 
@@ -28,10 +28,8 @@ def scratch_lake(store: Store) -> Iterator[Store]:
             _remove(f"{spaces}/{name}", store.access)
     beside = replace(store, root=f"{spaces}/{number}")
     if not is_s3(spaces):
-        try:
+        with room_needed(store.root):
             Path(beside.root).mkdir(parents=True)
-        except PermissionError as refused:
-            raise not_writable(store.root) from refused
     try:
         yield beside
     finally:
