@@ -93,3 +93,15 @@ def test_a_lake_one_may_not_write_to_is_named_and_can_be_read(
         for folder in folders:
             folder.chmod(0o755)
     assert Lakehouse.open(lake=str(tmp_path / "lake")).status() == before
+
+
+def test_work_on_disk_alone_does_not_mind_a_broken_profile(places: list[str], tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("no AWS file")
+    broken = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    for words in (
+        ["run", *places],
+        ["plan", *places],
+        ["status", places[0]],
+        ["query", places[0], "select 1"],
+    ):
+        assert ended(*words, environment={**os.environ, **broken}).returncode == 0, words

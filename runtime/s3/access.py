@@ -7,6 +7,7 @@ and options.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from runtime.errors import StorageError
@@ -39,7 +40,7 @@ class Access(NamedTuple):
     def chosen(cls, settings: Chosen) -> Access:
         """What the settings say, then AWS's own variables, then the profile, so that all clients agree.
 
-        Raises StorageError for a profile's file that cannot be read, and for an endpoint with a password.
+        Raises StorageError for an endpoint with a password.
         """
         # Not at the top: this module travels to workers, which have none of ours.
         from runtime.s3.credentials import profile
@@ -48,7 +49,9 @@ class Access(NamedTuple):
         endpoint = settings.endpoint or _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         region = settings.region or _first("AWS_REGION", "AWS_DEFAULT_REGION")
         if endpoint is None or region is None:
-            said = profile()
+            said: dict[str, str] = {}
+            with suppress(StorageError):  # told once a bucket asks for credentials: work on disk needs none
+                said = profile()
             endpoint, region = endpoint or said.get("endpoint_url"), region or said.get("region")
         if endpoint and holds_secret(endpoint):
             raise StorageError(
