@@ -92,6 +92,6 @@ $(READY): pyproject.toml requirements.lock $(if $(wildcard $(BIN)/python),,FORCE
 	@echo "setup: installing PySpark, Delta Lake and the tools into $(VENV); this takes a minute or two"
 	@PYTHONWARNINGS=ignore PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock \
 	    $(BIN)/python -m pip install --quiet --no-compile --use-pep517 --disable-pip-version-check \
-	    --editable '.[dev,notebook,postgres,report]'
+	    --editable '.[aws,dev,notebook,postgres,report]'
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || :
 	@touch $@

@@ -58,9 +58,10 @@ def jar() -> Path:
 class S3Server:
     """One server over one folder. It may be killed and started again, on the same port."""
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False, any_token: bool = False) -> None:
         self.folder = folder
         self.read_only = read_only
+        self.any_token = any_token  # S3Proxy knows no session tokens: it refuses them, or passes them over
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,7 @@ class S3Server:
             "s3proxy.identity": KEY,
             "s3proxy.credential": SECRET,
             "s3proxy.read-only-blobstore": str(self.read_only).lower(),
+            "s3proxy.ignore-unknown-headers": str(self.any_token).lower(),
             "jclouds.provider": "filesystem-nio2",
             "jclouds.filesystem.basedir": self.folder / "data",
         }

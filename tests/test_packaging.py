@@ -76,7 +76,7 @@ def test_the_lock_names_no_index_and_no_place_on_the_machine_that_made_it() -> N
 
 
 def test_every_dependency_has_its_reason_beside_it() -> None:
-    lines = lines_of_arrays("dependencies", "notebook", "report", "postgres", "dev")
+    lines = lines_of_arrays("dependencies", "aws", "notebook", "report", "postgres", "dev")
     assert len(lines) == len(declared_dependencies())
     assert [line for line in lines if not has_reason(line)] == []
 

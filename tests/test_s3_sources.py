@@ -181,14 +181,16 @@ def test_credentials_come_from_a_profile_or_from_the_command_it_names(
     (tmp_path / "said.json").write_text(said)
     (tmp_path / ".aws" / "config").write_text(
         f"[profile asking]\ncredential_process = cat {tmp_path / 'said.json'}\n"
-        "[profile office]\nsso_session = office\n"
+        "[profile code]\nrole_arn = arn:aws:iam::1:role/r\nmfa_serial = arn:aws:iam::1:mfa/m\n"
+        "[profile region]\nregion = us-east-1\n"
     )
     assert paths(listing(s3, "s3://profiled")) == ["a.json"]
     monkeypatch.setenv("AWS_PROFILE", "asking")
     assert paths(listing(s3, "s3://profiled")) == ["a.json"]
     for profile, said in (
         ("wrong", "the access key id is not known there"),
-        ("office", "the profile 'office' holds no keys; it needs a sign-in"),
+        ("code", "the profile 'code' asks for a code or a browser, which a run cannot"),
+        ("region", "no credentials were found"),
         ("none", "there is no profile 'none'"),
     ):
         monkeypatch.setenv("AWS_PROFILE", profile)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runtime.engine.jars import cache_folder, fetch, unfetched
 from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, Access
+from runtime.s3.credentials import refuse_sign_in
 
 SDK = "2.35.4"  # what hadoop-aws 3.5.0 was built with
 PARTS = ("s3-transfer-manager", "sts", "apache-client")
@@ -71,13 +72,17 @@ def resolve() -> list[Path]:
 
 
 def settings(access: Access, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Hadoop's settings for this access, less those among Spark's own that somebody chose."""
+    """Hadoop's settings for this access, less those among Spark's own that somebody chose.
+
+    Raises StorageError where credentials come from a sign-in.
+    """
+    refuse_sign_in()
     found = {
         # Our locations say s3://, as Amazon's tools do; Hadoop would know s3a:// alone.
         "fs.s3.impl": FILE_SYSTEM,
         "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
         "fs.s3a.aws.credentials.provider": CHAIN,
-        "fs.s3a.endpoint.region": access.region or "us-east-1",
+        "fs.s3a.endpoint.region": access.region,
         "fs.s3a.attempts.maximum": SDK_TRIES,
         "fs.s3a.retry.limit": MORE_TRIES,
         "fs.s3a.retry.interval": PAUSE,

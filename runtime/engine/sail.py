@@ -11,7 +11,7 @@ from runtime import memory, scratch
 from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
-from runtime.s3.access import AWS, Access
+from runtime.s3.access import AWS, Access, place
 from runtime.s3.options import variables
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Sail:
     def reach(self, access: Access) -> None:
         """The server is in this process, and looks into its environment at each bucket's first use."""
         self._access = access
-        os.environ.update(variables(access))
+        place(variables(access))
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""

@@ -7,15 +7,20 @@ and options.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from runtime.errors import StorageError
 
 SCHEME = "s3://"
+ANY_REGION = "us-east-1"  # where none is said
 CHAIN = "AWS_* variables, a profile in ~/.aws, or a role of this machine"
 # Together they keep an outage below half a minute: a few tries, each given up in time.
 CONNECT_SECONDS, REQUEST_SECONDS, RETRY_SECONDS, RETRIES = 5, 20, 15, 8
+
+
+_placed: dict[str, tuple[str, str | None]] = {}  # by name: what we put there, and what was there before
 
 
 class Chosen(Protocol):
@@ -30,10 +35,10 @@ class Chosen(Protocol):
 
 
 class Access(NamedTuple):
-    """None: AWS itself, and the region the environment or the profile names."""
+    """No endpoint: AWS itself. A region always: without one, Sail asks AWS for it, wherever the bucket is."""
 
     endpoint: str | None = None
-    region: str | None = None
+    region: str = ANY_REGION
     anonymous: bool = False
 
     @classmethod
@@ -58,7 +63,7 @@ class Access(NamedTuple):
                 f"S3: the endpoint {without_passwords(endpoint)} holds a password, and none may stand there. "
                 f"Credentials come from {CHAIN}."
             )
-        return cls(endpoint, region, settings.anonymous)
+        return cls(endpoint, region or ANY_REGION, settings.anonymous)
 
     @property
     def allows_http(self) -> bool:
@@ -80,5 +85,30 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def place(values: Mapping[str, str]) -> None:
+    """Put variables into the environment for clients that look there, in place of those put before.
+
+    `Access.chosen` does not take them for what somebody said, nor do they stay for the next lake.
+    """
+    if {name: ours for name, (ours, _) in _placed.items()} == values:
+        return
+    for name in list(_placed):
+        said = _said(name)
+        del _placed[name]
+        if said is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = said
+    for name, value in values.items():
+        _placed[name] = value, os.environ.get(name)
+        os.environ[name] = value
+
+
 def _first(*names: str) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    return next((value for name in names if (value := _said(name))), None)
+
+
+def _said(name: str) -> str | None:
+    found = os.environ.get(name)
+    ours, before = _placed.get(name, (None, None))
+    return before if found == ours else found

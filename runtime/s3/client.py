@@ -37,7 +37,7 @@ def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
         chosen["endpoint"] = access.endpoint
     return S3Store(
         split(uri)[0],
-        region=access.region or "us-east-1",
+        region=access.region,
         client_options=client_options(access),
         retry_config=retry_config(),
         **chosen,

@@ -1,7 +1,6 @@
 """The part of the standard chain that our own client lacks: profiles in ~/.aws.
 
-It knows the environment, web identity, container and instance roles. A profile may hold keys or name a
-command; one of a sign-in or of another role needs that sign-in first.
+It knows the environment, web identity, container and instance roles.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import StorageError
 from runtime.s3.access import CHAIN
+from runtime.s3.assumed import SIGN_INS, assumed, assumes
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
@@ -35,17 +35,18 @@ ROLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+# A profile of a role with a second factor, and one of `aws login`: no client of ours asks for a code.
+ONLY_BY_HAND = ("mfa_serial", "login_session")
 
 
 def provider() -> Provider | None:
     """What gives a profile's credentials; None where the client is to ask the rest of the chain.
 
     The environment goes first, as in the chain. Raises StorageError for a profile that is not there or
-    needs a sign-in, and where nothing is left to ask.
+    gives none, and where nothing is left to ask.
     """
-    environ = os.environ  # no default value: those travel with a function to the workers
-    forget_empty(environ)
-    given = [name for name in KEYS if environ.get(name)]
+    environ = os.environ
+    given = _given()
     if len(given) == len(KEYS):
         return None
     if given:
@@ -55,15 +56,46 @@ def provider() -> Provider | None:
     if not chosen and any(environ.get(name) for name in ROLES):
         return None
     found = profile()
+    if any(entry in found for entry in ONLY_BY_HAND):
+        raise StorageError(_by_hand("asks for a code or a browser, which a run cannot"))
+    if assumes(found):
+        return assumed(_named())
     if "aws_access_key_id" in found:
         return lambda: _static(found)
     if "credential_process" in found:
         return lambda: _by_command(found["credential_process"])
-    if chosen:
-        raise StorageError(_unusable(chosen, found))
+    if chosen and not found:
+        raise StorageError(
+            f"AWS_PROFILE: there is no profile {chosen!r} in ~/.aws/config or ~/.aws/credentials."
+        )
     if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         raise StorageError(NONE)
     return None
+
+
+def keys() -> dict[str, str]:
+    """What a profile gives now, as the variables of AWS, for a reader that knows no profiles; none where the
+    rest of the chain is to be asked. Raises StorageError."""
+    asked = provider()
+    if asked is None:
+        return {}
+    found = asked()
+    said = (found["access_key_id"], found["secret_access_key"], found.get("token"))
+    return {name: value for name, value in zip((*KEYS, "AWS_SESSION_TOKEN"), said, strict=True) if value}
+
+
+def refuse_sign_in() -> None:
+    """Raises StorageError where a sign-in gives the credentials: Amazon's client for Java would need more of
+    its parts for it than hadoop-aws has use for."""
+    found = {} if _given() else profile()
+    if any(entry in found for entry in SIGN_INS):
+        raise StorageError(_by_hand("is of a sign-in, which the engine sail knows, and Spark does not"))
+
+
+def _given() -> list[str]:
+    environ = os.environ  # no default value: those travel with a function to the workers
+    forget_empty(environ)
+    return [name for name in KEYS if environ.get(name)]
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:
@@ -75,8 +107,11 @@ def forget_empty(environ: MutableMapping[str, str]) -> None:
 
 def profile() -> dict[str, str]:
     """The entries of the profile that is in force; none where there is none. Raises StorageError."""
-    environ = os.environ
-    return _read(environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default", environ)
+    return _read(_named(), os.environ)
+
+
+def _named() -> str:
+    return os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
 
 
 def _read(profile: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -124,11 +159,10 @@ def _soon() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-def _unusable(profile: str, found: Mapping[str, str]) -> str:
-    if not found:
-        return f"AWS_PROFILE: there is no profile {profile!r} in ~/.aws/config or ~/.aws/credentials."
+def _by_hand(why: str) -> str:
+    profile = _named()
     return (
-        f"AWS_PROFILE: the profile {profile!r} holds no keys; it needs a sign-in or another role. Put what "
-        'they give into the environment: eval "$(aws configure export-credentials --profile '
-        f'{shlex.quote(profile)} --format env)", and unset AWS_PROFILE.'
+        f"AWS_PROFILE: the profile {profile!r} {why}. Put what it gives into the environment: "
+        f'eval "$(aws configure export-credentials --profile {shlex.quote(profile)} --format env)", and '
+        "unset AWS_PROFILE."
     )

@@ -22,7 +22,7 @@ def let_read(connection: duckdb.DuckDBPyConnection, access: Access) -> None:
 
         cachable = False
 
-    config: S3Config = {"region": access.region or "us-east-1"}
+    config: S3Config = {"region": access.region}
     if access.endpoint is not None:
         config["endpoint"] = access.endpoint
     buckets = Buckets(

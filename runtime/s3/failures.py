@@ -120,5 +120,5 @@ def told(uri: str, access: Access) -> Iterator[None]:
 
 
 def _place(uri: str, access: Access) -> str:
-    at = access.endpoint or f"AWS, region {access.region or 'us-east-1'}"
+    at = access.endpoint or f"AWS, region {access.region}"
     return f"bucket {split(uri)[0]} at {at}"

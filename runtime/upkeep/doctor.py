@@ -22,6 +22,7 @@ from runtime.ledger import Contents
 from runtime.rollback import unpublished
 from runtime.runner import changed_rules, changed_shapes
 from runtime.s3.access import is_s3
+from runtime.s3.credentials import keys
 from runtime.s3.options import storage_options
 from runtime.upkeep import vacuum
 from runtime.upkeep.findings import Finding
@@ -130,7 +131,7 @@ def _polars(place: Place, snapshot: Snapshot) -> Count:
         uri = place.store.uri(name)
         options = storage_options(uri, place.store.access)
         if options is not None:  # Polars has retries of its own, under the same names
-            options = {key: value for key, value in options.items() if "retr" not in key}
+            options = {key: value for key, value in options.items() if "retr" not in key} | keys()
         rows = polars.scan_delta(uri, version=snapshot.versions[name], storage_options=options)
         return int(rows.select(polars.len()).collect().item())
 
