@@ -14,13 +14,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from runtime.engine.java import apart
 from runtime.errors import EngineError
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 NEEDED = (
     "delta-spark_*",
@@ -58,14 +55,12 @@ EXTENSIONS = {
 }
 
 
-def with_delta(builder: SparkSession.Builder, master: str, also: Sequence[Path] = ()) -> SparkSession.Builder:
-    """The builder with Delta Lake and other jars on it. Raises EngineError when Delta's cannot be had."""
-    for key, value in EXTENSIONS.items():
-        builder = builder.config(key, value)
+def delta_settings(master: str, also: Sequence[Path] = ()) -> dict[str, str]:
+    """Spark's settings for Delta Lake and other jars. Raises EngineError when Delta's cannot be had."""
     paths = [str(jar) for jar in (*(cached() or resolve()), *also)]
-    if not master.startswith("local"):  # executors elsewhere fetch them from the driver
-        builder = builder.config("spark.jars", ",".join(paths))
-    return builder.config("spark.driver.extraClassPath", os.pathsep.join(paths))
+    # Executors elsewhere fetch them from the driver.
+    fetched = {} if master.startswith("local") else {"spark.jars": ",".join(paths)}
+    return {**EXTENSIONS, **fetched, "spark.driver.extraClassPath": os.pathsep.join(paths)}
 
 
 def cache_folder() -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.engine import SESSION, class_archive, s3a
-from runtime.engine.jars import with_delta
+from runtime.engine import SESSION, class_archive, s3a, starting
+from runtime.engine.jars import delta_settings
 from runtime.engine.java import require_java
 from runtime.engine.paths import plain
 from runtime.engine.submitted import submitted_session
@@ -64,6 +66,7 @@ class Spark:
         self.spark.sparkContext.setLogLevel("ERROR")
         # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
         logging.getLogger("SQLQueryContextLogger").disabled = True
+        atexit.register(self._hush)
 
     @property
     def partitions(self) -> int:
@@ -78,6 +81,11 @@ class Spark:
     @property
     def _is_local(self) -> bool:
         return str(self.spark.sparkContext.master).startswith("local")
+
+    def _hush(self) -> None:
+        """What is at work when the process ends fails, and Java would log how."""
+        with suppress(Exception):
+            self.spark.sparkContext.setLogLevel("OFF")
 
     def is_alive(self) -> bool:
         """Whether the session was not stopped."""
@@ -140,15 +148,18 @@ def _local(partitions: int) -> dict[str, str]:
 
 
 def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path], java: str) -> SparkSession:
-    from pyspark.sql import SparkSession
+    from pyspark import SparkConf
 
     master = confs.get("spark.master", "local")
     fitting = _local(partitions) if master.startswith("local") else {}
     chosen = {**QUIET, OPTIONS: java, **fitting, **REQUIRED, **confs}
-    builder = SparkSession.builder.appName("sparkify-lakehouse")
-    for key, value in chosen.items():
-        builder = builder.config(key, value)
-    return _started(lambda: with_delta(builder, master, also).getOrCreate())
+    conf = SparkConf().setAppName("sparkify-lakehouse").setAll(list(chosen.items()))
+
+    def start() -> SparkSession:
+        conf.setAll(list(delta_settings(master, also).items()))
+        return starting.session(conf)
+
+    return _started(start)
 
 
 def _started(start: Callable[[], SparkSession]) -> SparkSession:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from runtime.engine import jars, s3a
+from runtime.engine import jars, s3a, starting
 from runtime.engine.jars import EXTENSIONS
 from runtime.errors import EngineError
 
@@ -25,7 +25,6 @@ def submitted_session(
 ) -> SparkSession:
     """A session on the waiting JVM; `defaults` give way to spark-submit's own --conf. Raises EngineError."""
     from pyspark import SparkConf, SparkContext
-    from pyspark.sql import SparkSession
 
     SparkContext._ensure_initialized()  # joins the JVM: before, there is no telling what it was given
     conf = SparkConf()
@@ -37,7 +36,7 @@ def submitted_session(
     for name, source in (DELTA, S3) if with_s3 else (DELTA,):
         _add(SparkContext._jvm, conf, name, source)
     conf.setIfMissing("spark.app.name", "sparkify-lakehouse")
-    return SparkSession.builder.config(conf=conf).getOrCreate()
+    return starting.session(conf)
 
 
 def _extend(conf: SparkConf) -> None:
