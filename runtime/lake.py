@@ -12,7 +12,7 @@ from runtime.counts import reasons
 from runtime.delta import Store
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
-from runtime.ledger import Contents, Ledger, State
+from runtime.ledger import Contents, Ledger, State, unfilled
 from runtime.notebook import progress_here
 from runtime.planning import find_work
 from runtime.progress import Progress, Silent
@@ -375,10 +375,7 @@ class Lakehouse:
 
     def _required(self, last: State | None) -> State:
         if last is None:
-            raise UsageError(
-                f"{self.settings.lake} holds no published batch yet. Fill it with: "
-                f"python lakehouse.py run --lake {self.settings.lake}"
-            )
+            raise unfilled(self.settings.lake)
         return last
 
     def _engine(self) -> Engine:

@@ -34,7 +34,7 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalak
 from deltalake.exceptions import CommitFailedError
 
 from runtime.delta import PROPERTIES, Store, open_table
-from runtime.errors import Fenced, StorageError, is_disk_full
+from runtime.errors import Fenced, StorageError, UsageError, is_disk_full
 from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.failures import explained, told
@@ -375,6 +375,13 @@ def vacuum_row(batches: Sequence[int]) -> dict[str, Any]:
 def profile_row(batch_id: int, profile: Mapping[str, Any]) -> dict[str, Any]:
     """Where the time of a run went, as a ledger row."""
     return {"kind": "profile", "batch_id": batch_id, "body": json.dumps(profile)}
+
+
+def unfilled(lake: str) -> UsageError:
+    """The error of a question about a lake without a batch."""
+    return UsageError(
+        f"{lake} holds no published batch yet. Fill it with: python lakehouse.py run --lake {lake}"
+    )
 
 
 def now() -> datetime:

@@ -154,12 +154,7 @@ def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path], ja
     fitting = _local(partitions) if master.startswith("local") else {}
     chosen = {**QUIET, OPTIONS: java, **fitting, **REQUIRED, **confs}
     conf = SparkConf().setAppName("sparkify-lakehouse").setAll(list(chosen.items()))
-
-    def start() -> SparkSession:
-        conf.setAll(list(delta_settings(master, also).items()))
-        return starting.session(conf)
-
-    return _started(start)
+    return _started(lambda: starting.session(conf.setAll(list(delta_settings(master, also).items()))))
 
 
 def _started(start: Callable[[], SparkSession]) -> SparkSession:

@@ -21,7 +21,7 @@ from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.settings import Settings
 from runtime.suggest import nearest_table
-from runtime.upkeep.standing import Place, last_of, standing
+from runtime.upkeep.standing import Place, standing
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def optimize(place: Place, names: Sequence[str], target_bytes: int | None = None
 
     Raises UsageError for an unknown name, LeaseHeld, Fenced.
     """
-    last = last_of(place.ledger().contents())
+    last = place.last_of(place.ledger().contents())
     wanted = _selected([n for n in place.tables if n in last.tables], names)
     with standing(place, "optimize") as held:
         before = {name: held.last.tables[name] for name in wanted}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.errors import UsageError
 from runtime.lease import claim
 from runtime.ledger import pin_row, unpin_row
-from runtime.upkeep.standing import Place, last_of
+from runtime.upkeep.standing import Place
 from runtime.upkeep.states import state_of
 
 
@@ -15,7 +15,7 @@ def pin(place: Place, batch: int, label: str) -> None:
     Raises UsageError when the batch cannot be read, LeaseHeld, Fenced.
     """
     ledger = place.ledger()
-    last_of(ledger.contents())
+    place.last_of(ledger.contents())
     with claim(ledger, "pin", place.settings.lease_seconds) as owner:
         known = ledger.contents()
         state_of(known, batch)
@@ -26,7 +26,7 @@ def pin(place: Place, batch: int, label: str) -> None:
 def unpin(place: Place, batch: int) -> str:
     """Take the pin from a batch; gives its label. Raises UsageError when it has none."""
     ledger = place.ledger()
-    last_of(ledger.contents())
+    place.last_of(ledger.contents())
     with claim(ledger, "unpin", place.settings.lease_seconds) as owner:
         pins = ledger.contents().pins
         if batch not in pins:

@@ -17,7 +17,7 @@ from runtime.errors import SchemaChanged, SourceError, UsageError
 from runtime.ledger import Contents, Delivery, State, now
 from runtime.runner import changed_shapes
 from runtime.upkeep.availability import unavailable
-from runtime.upkeep.standing import Place, last_of, standing
+from runtime.upkeep.standing import Place, standing
 from runtime.upkeep.states import state_of
 
 WHOLE = float("inf")
@@ -83,7 +83,7 @@ def restore(
 
 
 def _prospect(place: Place, known: Contents, batch: int) -> Restoration:
-    last, there = last_of(known), state_of(known, batch)
+    last, there = place.last_of(known), state_of(known, batch)
     after = known.as_of(batch)
     if changed := changed_shapes(place.tables, after):
         raise SchemaChanged(

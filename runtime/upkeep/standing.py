@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from runtime.delta import Heads, Store
-from runtime.errors import UsageError
 from runtime.lease import Owner, claim
-from runtime.ledger import Contents, Ledger, State
+from runtime.ledger import Contents, Ledger, State, unfilled
 from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.rollback import rolled_back
@@ -34,6 +33,12 @@ class Place:
         """A new handle on its ledger."""
         return Ledger.of(self.store)
 
+    def last_of(self, known: Contents) -> State:
+        """Its last published state. Raises UsageError when there is none."""
+        if known.last is None:
+            raise unfilled(self.settings.lake)
+        return known.last
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -46,7 +51,8 @@ class Standing:
     @property
     def last(self) -> State:
         """The state we continue."""
-        return last_of(self.known)
+        assert self.known.last is not None  # or nobody stands here
+        return self.known.last
 
     def publish(self, state: State) -> None:
         """Make a state visible, unless someone else wrote to a table. Raises Fenced."""
@@ -61,19 +67,9 @@ def standing(place: Place, command: str, also: State | None = None) -> Iterator[
     Raises LeaseHeld, and UsageError for a lake without a batch.
     """
     ledger = place.ledger()
-    last_of(ledger.contents())  # before a claim makes a ledger where there is no lake
+    place.last_of(ledger.contents())  # before a claim makes a ledger where there is no lake
     with claim(ledger, command, place.settings.lease_seconds) as owner:
-        published = {*last_of(ledger.contents()).tables, *(also.tables if also else ())}
+        published = {*place.last_of(ledger.contents()).tables, *(also.tables if also else ())}
         tables = {name: table for name, table in place.tables.items() if name in published}
         heads = rolled_back(place.store, tables, owner, place.progress)
         yield Standing(owner, ledger.contents(), heads)
-
-
-def last_of(known: Contents) -> State:
-    """The last published state. Raises UsageError when there is none."""
-    if known.last is None:
-        raise UsageError(
-            "The lake holds no published batch yet, so there is nothing to look after. Fill it with: "
-            "python lakehouse.py run"
-        )
-    return known.last

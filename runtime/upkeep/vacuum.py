@@ -15,7 +15,7 @@ from datetime import timedelta
 from runtime.errors import UsageError
 from runtime.ledger import Contents, State, now, vacuum_row
 from runtime.upkeep.files import Readings, lying, remove
-from runtime.upkeep.standing import Place, last_of, standing
+from runtime.upkeep.standing import Place, standing
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _prospect(place: Place, known: Contents, history_days: int | None) -> Cleara
         and any(not readings.of(n, t["version"]) <= needed[n] for n, t in state.tables.items())
     ]
     files = {name: _needless(place, name, paths) for name, paths in needed.items()}
-    return Clearance(lost, files, last_of(known).batch_id)
+    return Clearance(lost, files, place.last_of(known).batch_id)
 
 
 def kept_states(known: Contents, history_days: int | None) -> list[State]:
@@ -81,7 +81,8 @@ def kept_states(known: Contents, history_days: int | None) -> list[State]:
         return list(known.readable)
     start = now() - timedelta(days=history_days)
     before = [s.batch_id for s in known.readable if s.published_at <= start]
-    pinned = {*known.pins, last_of(known).batch_id, *before[-1:]}
+    last = [known.last.batch_id] if known.last else []
+    pinned = {*known.pins, *last, *before[-1:]}
     return [s for s in known.readable if s.batch_id in pinned or s.published_at > start]
 
 

@@ -18,7 +18,7 @@ from runtime.ledger import Contents, Ledger, State
 from runtime.runner import changed_rules, changed_shapes
 from runtime.suggest import nearest_table
 from runtime.table import in_order
-from runtime.upkeep.standing import Place, last_of
+from runtime.upkeep.standing import Place
 from runtime.verify import contents
 from runtime.verify.files import Read, check_files
 from runtime.verify.histories import check_history
@@ -41,10 +41,10 @@ def verify(place: Place, engine: Callable[[], Engine], names: Sequence[str] = ()
     if isinstance(found, Check):
         return Verdict(None, [found])
     ledger, known = found
-    there = [name for name in place.tables if name in last_of(known).tables]
+    there = [name for name in place.tables if name in place.last_of(known).tables]
     wanted = [_named(name, there) for name in names] or there
     work = _Verifying(place, engine, ledger, known, wanted, is_whole=not names)
-    return Verdict(last_of(known).batch_id, list(work.checks()))
+    return Verdict(place.last_of(known).batch_id, list(work.checks()))
 
 
 def _named(name: str, there: Sequence[str]) -> str:
@@ -87,7 +87,7 @@ class _Verifying:
 
     @property
     def _last(self) -> State:
-        return last_of(self.known)
+        return self.place.last_of(self.known)
 
     def _is_busy(self) -> bool:
         """Whether someone writes to the lake, or has published since we began."""
