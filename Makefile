@@ -44,7 +44,7 @@ check: $(READY) ## lint, formatting and types
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 
-bench: $(READY) ## time the lake beside its peers on 1M events, in 15 minutes
+bench: $(READY) ## time the lake beside its peers on 1M events: 15 to 25 minutes on two cores
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m docs.generate
 
