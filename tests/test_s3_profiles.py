@@ -16,13 +16,14 @@ from pyspark import cloudpickle
 
 from lakehouse import Lakehouse
 from runtime.errors import StorageError
-from runtime.s3.access import Access, place
+from runtime.s3.access import Access
 from runtime.s3.credentials import keys, provider, refuse_sign_in
 from runtime.s3.options import variables
 from runtime.settings_model import S3
 from runtime.sources.datasource import SourceRecords
 from runtime.sources.listing import list_source
 from runtime.sources.places import Places
+from runtime.surroundings import place
 from tests.checkout import ROOT
 from tests.deliveries import Deliveries, play, song
 from tests.s3_server import KEY, SECRET, S3Server, upload
@@ -175,6 +176,8 @@ def test_spark_refuses_a_sign_in_before_it_asks_anybody(
 def test_what_is_placed_for_one_lake_is_not_taken_for_what_the_environment_says_of_the_next(
     sts: StsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As Sail does, in this process: it gives the classes of these modules anew.
+    cloudpickle.loads(cloudpickle.dumps(SourceRecords({"s3": json.dumps(Access())})))  # type: ignore[no-untyped-call]
     monkeypatch.setenv("AWS_TIMEOUT", "7s")
     first, second = Access("http://127.0.0.1:9000", "eu-west-1"), Access(None, "eu-north-1")
     place(variables(first))

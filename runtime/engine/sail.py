@@ -11,8 +11,9 @@ from runtime import memory, scratch
 from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
-from runtime.s3.access import AWS, Access, place
+from runtime.s3.access import AWS, Access
 from runtime.s3.options import variables
+from runtime.surroundings import place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

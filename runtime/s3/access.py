@@ -6,8 +6,6 @@ and options.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
@@ -18,9 +16,6 @@ ANY_REGION = "us-east-1"  # where none is said
 CHAIN = "AWS_* variables, a profile in ~/.aws, or a role of this machine"
 # Together they keep an outage below half a minute: a few tries, each given up in time.
 CONNECT_SECONDS, REQUEST_SECONDS, RETRY_SECONDS, RETRIES = 5, 20, 15, 8
-
-
-_placed: dict[str, tuple[str, str | None]] = {}  # by name: what we put there, and what was there before
 
 
 class Chosen(Protocol):
@@ -50,9 +45,10 @@ class Access(NamedTuple):
         # Not at the top: this module travels to workers, which have none of ours.
         from runtime.s3.credentials import profile
         from runtime.settings_secrets import holds_secret, without_passwords
+        from runtime.surroundings import first_said
 
-        endpoint = settings.endpoint or _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-        region = settings.region or _first("AWS_REGION", "AWS_DEFAULT_REGION")
+        endpoint = settings.endpoint or first_said("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+        region = settings.region or first_said("AWS_REGION", "AWS_DEFAULT_REGION")
         if endpoint is None or region is None:
             said: dict[str, str] = {}
             with suppress(StorageError):  # told once a bucket asks for credentials: work on disk needs none
@@ -83,32 +79,3 @@ def split(uri: str) -> tuple[str, str]:
     """Bucket and key of `s3://bucket/key`; the key may be empty."""
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     return bucket, key
-
-
-def place(values: Mapping[str, str]) -> None:
-    """Put variables into the environment for clients that look there, in place of those put before.
-
-    `Access.chosen` does not take them for what somebody said, nor do they stay for the next lake.
-    """
-    if {name: ours for name, (ours, _) in _placed.items()} == values:
-        return
-    for name in list(_placed):
-        said = _said(name)
-        del _placed[name]
-        if said is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = said
-    for name, value in values.items():
-        _placed[name] = value, os.environ.get(name)
-        os.environ[name] = value
-
-
-def _first(*names: str) -> str | None:
-    return next((value for name in names if (value := _said(name))), None)
-
-
-def _said(name: str) -> str | None:
-    found = os.environ.get(name)
-    ours, before = _placed.get(name, (None, None))
-    return before if found == ours else found
