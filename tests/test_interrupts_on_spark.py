@@ -67,12 +67,18 @@ def until(is_so: Callable[[], object], seconds: float = 60) -> None:
 def gateways(process: int) -> list[str]:
     """The Javas that it started as Spark's driver."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [child for child in children if b"pyspark-shell" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children if "pyspark-shell" in told_by(f"/proc/{child}/cmdline")]
 
 
 def is_alive(process: str) -> bool:
     """Whether it runs; one that has ended may wait for its parent to notice."""
+    state = told_by(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return bool(state) and state[0] != "Z"
+
+
+def told_by(path: str) -> str:
+    """The text of a file of /proc; none once its process has gone."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(path).read_text()
     except OSError:
-        return False
+        return ""
