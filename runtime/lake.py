@@ -12,7 +12,7 @@ from runtime.counts import reasons
 from runtime.delta import Store
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
-from runtime.ledger import Contents, Ledger, State, unfilled
+from runtime.ledger import Contents, Ledger, State, required
 from runtime.notebook import progress_here
 from runtime.planning import find_work
 from runtime.progress import Progress, Silent
@@ -72,7 +72,7 @@ class Lakehouse:
         Raises UsageError for a batch that is not there or a time before the first.
         """
         if batch is None and as_of is None:
-            return self._snapshot(self._required(self._ledger().last()))
+            return self._snapshot(required(self._ledger().last(), self.settings.lake))
         known = self._known()
         if batch is not None and as_of is not None:
             raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
@@ -370,13 +370,8 @@ class Lakehouse:
 
     def _published(self, ledger: Ledger) -> Contents:
         known = ledger.contents()
-        self._required(known.last)
+        required(known.last, self.settings.lake)
         return known
-
-    def _required(self, last: State | None) -> State:
-        if last is None:
-            raise unfilled(self.settings.lake)
-        return last
 
     def _engine(self) -> Engine:
         return engine.started(self.settings)

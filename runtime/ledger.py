@@ -377,11 +377,13 @@ def profile_row(batch_id: int, profile: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "profile", "batch_id": batch_id, "body": json.dumps(profile)}
 
 
-def unfilled(lake: str) -> UsageError:
-    """The error of a question about a lake without a batch."""
-    return UsageError(
-        f"{lake} holds no published batch yet. Fill it with: python lakehouse.py run --lake {lake}"
-    )
+def required(last: State | None, lake: str) -> State:
+    """The last published state. Raises UsageError for a lake that has none."""
+    if last is None:
+        raise UsageError(
+            f"{lake} holds no published batch yet. Fill it with: python lakehouse.py run --lake {lake}"
+        )
+    return last
 
 
 def now() -> datetime:

@@ -26,7 +26,7 @@ ASKED_AGAIN = timedelta(minutes=10)
 
 class _Kept(dict[tuple[str | None, ...], Any]):
     """Credentials by what decides them: asking for a role takes a request. Workers, to whom this module
-    travels, begin with none."""
+    travels, begin with none; so does what Sail unpickles in this process, which costs a request more."""
 
     def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
         return _Kept, ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runtime.delta import Heads, Store
 from runtime.lease import Owner, claim
-from runtime.ledger import Contents, Ledger, State, unfilled
+from runtime.ledger import Contents, Ledger, State, required
 from runtime.progress import Progress
 from runtime.publishing import publish
 from runtime.rollback import rolled_back
@@ -35,9 +35,7 @@ class Place:
 
     def last_of(self, known: Contents) -> State:
         """Its last published state. Raises UsageError when there is none."""
-        if known.last is None:
-            raise unfilled(self.settings.lake)
-        return known.last
+        return required(known.last, self.settings.lake)
 
 
 @dataclass(frozen=True)
