@@ -128,7 +128,7 @@ def usage(command: click.Command) -> str:
         if isinstance(p, click.Argument)
         else optional(p, f"{p.opts[0]} {value_of(p, command)}".strip())
         for p in command.params
-        if p.name not in shared
+        if p.name not in shared and not getattr(p, "hidden", False)
     ]
     return " ".join([str(command.name), *words])
 

@@ -17,9 +17,10 @@ from runtime.counts import REBUILT, added
 from runtime.deliveries import bytes_of, chunks, late_sources, redelivered, taken_in
 from runtime.delta import Heads, size
 from runtime.engine import Engine
-from runtime.ledger import Contents, State, now
+from runtime.ledger import BEHIND, Contents, State, now
 from runtime.planning import SOURCES, Batch
 from runtime.progress import Progress
+from runtime.rollback import published_entry
 from runtime.sources.renaming import Renames
 from runtime.steps import bronze, gold, periods, quarantine, silver
 from runtime.steps.workbench import NOTHING, Changes, Pinned, Workbench
@@ -58,7 +59,7 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
         redelivered=redelivered(known, arrived, only=None if late or new else arrived),
     )
     for name in new & known.published:
-        shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, rows and all
+        shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, or it fell behind
     _walk(shared, bench, new, batch, at)
     state = state_after(shared, bench, known, kind="run", begun=begun)
     return replace(
@@ -165,17 +166,27 @@ def state_after(shared: Lakeside, bench: Workbench, known: Contents, *, kind: st
         kind=kind,
         base=None if last is None else last.batch_id,
         at=now().isoformat(),
-        tables={
+        tables=_carried(shared.tables, last)
+        | {
             name: _table_entry(shared.heads, name, changes.get(name, NOTHING), last) for name in shared.tables
         },
         records=added([c.records for c in silver_changes]),
         reasons=added([c.reasons for c in silver_changes]),
-        fingerprints={name: _fingerprint(t, last, kind, changes) for name, t in shared.tables.items()},
-        schemas={name: fingerprints.shape(t) for name, t in shared.tables.items()},
+        fingerprints=dict(last.fingerprints if last else {})
+        | {name: _fingerprint(t, last, kind, changes) for name, t in shared.tables.items()},
+        schemas=dict(last.schemas if last else {})
+        | {name: fingerprints.shape(t) for name, t in shared.tables.items()},
         seconds=round(time.monotonic() - begun, 3),
         engine=shared.engine.name,
         code_version=code_version(),
     )
+
+
+def _carried(tables: Mapping[str, Table], last: State | None) -> dict[str, Mapping[str, int]]:
+    """Published tables that this code does not know: they keep their version, and fall behind."""
+    unknown = {name: entry for name, entry in (last.tables if last else {}).items() if name not in tables}
+    still = {"inserted": 0, "updated": 0, "deleted": 0, BEHIND: 1}
+    return {name: {**entry, **still} for name, entry in unknown.items()}
 
 
 def _table_entry(heads: Heads, name: str, changes: Changes, last: State | None) -> dict[str, int]:
@@ -205,8 +216,16 @@ def _fingerprint(table: Table, last: State | None, kind: str, changes: Mapping[s
 
 
 def new_tables(tables: Mapping[str, Table], known: Contents) -> set[str]:
-    """Tables the code has and the lake has not; in a new lake none is special."""
-    return set() if known.last is None else set(tables) - set(known.last.tables)
+    """Tables that the lake lacks, or that fell behind under code without them; in a new lake none is new.
+
+    A table of raw records cannot fall behind: what it holds are the deliveries taken in.
+    """
+    if known.last is None:
+        return set()
+    entries = {name: published_entry(known, table) for name, table in tables.items()}
+    return {
+        n for n, e in entries.items() if not e or (BEHIND in e and not isinstance(tables[n].write, Deliver))
+    }
 
 
 def summed(parts: Sequence[Changes]) -> Changes:

@@ -10,15 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from runtime import scratch
+from runtime import durability, revert, scratch
+from runtime.durability import put_torn_aside
 from runtime.errors import Fenced
-from runtime.logs import Log, sizes_added
+from runtime.logs import Log, adds
 from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.failures import told
@@ -66,6 +69,30 @@ class Store:
     def create(self, table: Table) -> DeltaTable:
         """An empty table as declared; one already there is replaced by a new version."""
         uri = self.uri(table.name)
+        try:
+            return self._created(table, uri)
+        except DeltaError as refused:
+            # Another engine set a feature that delta-rs refuses, or wrote a version that it cannot open.
+            if not self._is_closed(table.name, refused):
+                raise
+            with TemporaryDirectory() as folder:
+                self._created(table, folder)
+                revert.empty(Log(uri, self.access), Log(folder).read(0) or b"")
+            opened = self.open(table.name)
+            assert opened is not None
+            return opened
+
+    def _is_closed(self, name: str, refused: DeltaError) -> bool:
+        """Whether delta-rs can no more write to a table, or not even open it."""
+        if lacks_feature(refused):
+            return True
+        try:
+            self.open(name)
+        except DeltaError:
+            return True
+        return False
+
+    def _created(self, table: Table, uri: str) -> DeltaTable:
         return DeltaTable.create(
             uri,
             delta_schema(table.columns),
@@ -78,6 +105,10 @@ class Store:
             commit_properties=CommitProperties(max_commit_retries=0),
             storage_options=storage_options(uri, self.access),
         )
+
+    def flush(self) -> None:
+        """Have the disk hold all that was written to the lake. Raises OSError."""
+        durability.flush(self.root)
 
     @property
     def scratch(self) -> str:
@@ -94,14 +125,29 @@ class Store:
 
 
 def open_table(uri: str, version: int | None = None, access: Access = AWS) -> DeltaTable | None:
-    """The Delta table at `uri`, or None where there is none. Raises StorageError."""
-    if not is_s3(uri) and not Path(uri, "_delta_log").is_dir():
-        return None
+    """The Delta table at `uri`, or None where there is none; what a power cut tore is put aside first.
+
+    Raises StorageError, NotWritable, DeltaError.
+    """
+    if not is_s3(uri):
+        if not Path(uri, "_delta_log").is_dir():
+            return None
+        if version is None:
+            put_torn_aside(uri)
     with told(uri, access):
         try:
             return DeltaTable(uri, version=version, storage_options=storage_options(uri, access))
         except TableNotFoundError:
             return None
+        except DeltaError:
+            if is_s3(uri) or not put_torn_aside(uri, thorough=True):
+                raise
+    return open_table(uri, version, access)
+
+
+def lacks_feature(refused: Exception) -> bool:
+    """Whether delta-rs refuses to write because of a feature that another engine set on the table."""
+    return "Unsupported table features" in str(refused)
 
 
 def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
@@ -143,6 +189,36 @@ def file_list(table: DeltaTable) -> dict[str, list[Any]]:
     """The live files with their statistics, as columns; `partition.x` for each partition column."""
     actions = table.get_add_actions(flatten=True)
     return {name: list(actions.column(name).to_pylist()) for name in _wanted(actions.schema.names)}
+
+
+def repeated_key(
+    table: DeltaTable, files: Iterable[Mapping[str, Any]], key: Sequence[str]
+) -> dict[str, object] | None:
+    """A key that two rows in these files of a table have. Reads the key's columns only."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    parts: dict[tuple[str, ...], list[pa.Table]] = {}
+    for add in files:
+        values = add["partitionValues"]
+        columns = [name for name in key if name not in values]
+        with file_system(table).open_input_file(unquote(add["path"])) as file:
+            rows = pq.ParquetFile(file).read(columns)
+        parts.setdefault(tuple(values[name] for name in key if name in values), []).append(rows)
+    for tables in parts.values():
+        counted = pa.concat_tables(tables).group_by(tables[0].column_names).aggregate([([], "count_all")])
+        repeated = counted.filter(pc.greater(counted["count_all"], 1))
+        if len(repeated):
+            return {name: str(repeated[name][0]) for name in tables[0].column_names}
+    return None
+
+
+def file_system(table: DeltaTable) -> Any:
+    """The table's own object store, with its credentials, local or S3."""
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import PyFileSystem
+
+    return PyFileSystem(DeltaStorageHandler.from_table(table._table))
 
 
 def file_uris(table: DeltaTable) -> list[str]:
@@ -252,9 +328,12 @@ class Heads:
 
     def added(self, name: str) -> Mapping[str, int]:
         """`files` and `bytes` that the newest commit added."""
-        body = Log(self.store.uri(name), self.store.access).read(self._expected[name]) or b""
-        sizes = sizes_added(body)
+        sizes = [add["size"] for add in self.adds(name)]
         return {"files": len(sizes), "bytes": sum(sizes)}
+
+    def adds(self, name: str) -> list[Mapping[str, Any]]:
+        """The `add` actions of the newest commit."""
+        return adds(Log(self.store.uri(name), self.store.access).read(self._expected[name]) or b"")
 
     def is_empty(self, name: str, values: Mapping[str, Iterable[object]] | None = None) -> bool:
         """Whether no file holds rows of these partition values (of the whole table without)."""

@@ -7,8 +7,10 @@ LakehouseError             3  internal: something the project should have preven
 ├── StorageError           2  S3 refuses, or does not answer
 ├── EngineError            2  the engine cannot start (Java, jars, memory)
 ├── TargetError            2  PostgreSQL cannot be reached, or refuses what an export asks
+├── DeclarationError       2  a table is declared so that batches could not be taken in
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
 ├── CheckFailed            1  a check the user asked for found something
+├── TableDamaged           2  a published table is gone or cannot be read; --full-refresh rebuilds it
 ├── DiskFull               2  no room left where the lake lies
 ├── NotWritable            2  the user may not write where the lake lies
 ├── LeaseHeld              4  another run is writing to this lake
@@ -67,6 +69,12 @@ class TargetError(LakehouseError):
     exit_code = 2
 
 
+class DeclarationError(LakehouseError):
+    """A table's declaration is wrong; the message lists every problem."""
+
+    exit_code = 2
+
+
 class SchemaChanged(LakehouseError):
     """The code declares a table otherwise than the lake holds it."""
 
@@ -77,6 +85,12 @@ class CheckFailed(LakehouseError):
     """A check the user asked for found something."""
 
     exit_code = 1
+
+
+class TableDamaged(LakehouseError):
+    """A published version of a table is gone, or is not what the ledger says."""
+
+    exit_code = 2
 
 
 class DiskFull(LakehouseError):

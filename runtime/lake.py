@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine, html, profiling
+from runtime.batch import new_tables
 from runtime.counts import reasons
 from runtime.delta import Store
 from runtime.errors import UsageError
@@ -171,7 +172,6 @@ class Lakehouse:
         runner = Runner(self.settings, self.tables)
         known = runner.ledger.contents()
         work = find_work(self.settings, known)
-        stored = set(known.last.tables) if known.last else set(self.tables)
         return {
             "files": [
                 {
@@ -183,7 +183,7 @@ class Lakehouse:
                 for f in work.files
             ],
             "bad_files": [{"path": b.uri, "error": b.error} for b in work.bad],
-            "new_tables": sorted(set(self.tables) - stored),
+            "new_tables": sorted(new_tables(self.tables, known)),
             "changed_schemas": changed_shapes(self.tables, known),
             "changed_rules": list(changed_rules(self.tables, known)),
             "unpublished": runner.unpublished(known),

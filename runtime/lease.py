@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from runtime.durability import flush
 from runtime.errors import Fenced, LeaseHeld, StorageError, room_needed
 from runtime.ledger import Ledger, now
 from runtime.profiling import step
@@ -117,6 +118,9 @@ def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
             yield owner
         finally:
             owner.release()
+        flush(
+            ledger.uri
+        )  # a command that ends well said what it did for good; an interrupted one waits for no disk
 
 
 def is_held(lease: Mapping[str, Any] | None) -> bool:

@@ -34,6 +34,7 @@ from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalak
 from deltalake.exceptions import CommitFailedError
 
 from runtime.delta import PROPERTIES, Store, open_table
+from runtime.durability import put_torn_aside
 from runtime.errors import Fenced, StorageError, UsageError, is_disk_full
 from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
@@ -59,6 +60,7 @@ SCHEMA = pa.schema(
 # Instants as numbers: for instants, as for pa.table(), Arrow imports pandas, which takes 0.2 s.
 ALL = "* replace (arrow_cast(at, 'Int64') as at)"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BEHIND = "behind"  # in a table's entry of a state: later batches were published by code without the table
 COMPACT_AFTER = 10  # live files: each costs a reader 2 ms, and merging them 70 ms
 
 
@@ -82,7 +84,8 @@ class State:
     `tables` gives version, rows, files, bytes and the rows inserted, updated and deleted; `deliveries`
     are those taken in whole by this batch, `partial` maps a delivery to [next byte, next line]. `commits`
     gives, by table and version, for each commit since the state published before: a digest of its file,
-    then a mark of each data file it adds.
+    then a mark of each data file it adds. `lost` maps deliveries whose records bronze no
+    longer holds to the [next byte, next line] up to which it does.
     """
 
     batch_id: int
@@ -98,6 +101,7 @@ class State:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, str] = field(default_factory=dict)
     commits: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    lost: Mapping[str, Sequence[int]] = field(default_factory=dict)
     seconds: float = 0.0
     engine: str = ""
     code_version: str = ""
@@ -147,16 +151,29 @@ class Contents:
         """Every table that any state names, also those the last one no longer does."""
         return frozenset(name for state in self.states for name in state.tables)
 
+    def states_of(self, table: str) -> list[State]:
+        """The states that hold a table, since it last came into the lake: versions may begin again then."""
+        begin = 0
+        for number, state in enumerate(self.states):
+            if state.lost or table not in state.tables:
+                begin = number if table in state.tables else number + 1
+        return list(self.states[begin:])
+
     @cached_property
     def ingested(self) -> frozenset[int]:
         """Deliveries that are in the lake whole."""
-        return frozenset(d for state in self.chain for d in state.deliveries)
+        taken = set[int]()
+        for state in self.chain:
+            taken = taken.union(state.deliveries).difference(map(int, state.lost))
+        return frozenset(taken)
 
     @cached_property
     def partial(self) -> Mapping[int, tuple[int, int]]:
         """Deliveries taken in up to (next byte, next line)."""
-        found = {int(d): (p[0], p[1]) for s in self.chain for d, p in s.partial.items()}
-        return {d: p for d, p in found.items() if d not in self.ingested}
+        found: dict[int, tuple[int, int]] = {}
+        for state in self.chain:
+            found |= {int(d): (p[0], p[1]) for d, p in (*state.partial.items(), *state.lost.items())}
+        return {d: p for d, p in found.items() if d not in self.ingested and p[0]}
 
     def as_of(self, batch_id: int) -> Contents:
         """The same facts, as if the state of that batch were the last one."""
@@ -255,7 +272,7 @@ class Ledger:
         if self._read is not None and self._read[0] == self.version:
             return self._read[1].last
         newest = self._facts(self._table, "kind = 'state' order by batch_id desc, at desc limit 1", "body")
-        return State(**json.loads(newest[0]["body"])) if newest else None
+        return _state(newest[0]["body"]) if newest else None
 
     def profiles(self) -> list[dict[str, Any]]:
         """The profiles that runs kept, oldest first: `batch_id` of the run's last batch, then as taken."""
@@ -266,9 +283,15 @@ class Ledger:
 
     def _facts(self, table: DeltaTable, which: str, columns: str = ALL) -> list[dict[str, Any]]:
         facts = f"select {columns} from ledger where {which}"
-        with told(self.uri, self.access):
-            query = QueryBuilder().register("ledger", table).execute(facts)
-            return list(pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist())
+        try:
+            with told(self.uri, self.access):
+                query = QueryBuilder().register("ledger", table).execute(facts)
+                return list(pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist())
+        except Exception:
+            if is_s3(self.uri) or not put_torn_aside(self.uri, thorough=True, files=True):
+                raise
+        self.refresh()
+        return [] if self._table is None else self._facts(self._table, which, columns)
 
     def commit(self, rows: Iterable[Mapping[str, Any]], lease: Mapping[str, Any]) -> None:
         """Append rows under the lease. Raises Fenced when anyone committed since our last commit."""
@@ -357,6 +380,11 @@ def state_row(state: State) -> dict[str, Any]:
     return {"kind": "state", "batch_id": state.batch_id, "body": json.dumps(asdict(state))}
 
 
+def _state(body: str) -> State:
+    """A state from its row; what only newer code knows of it is left out."""
+    return State(**{k: v for k, v in json.loads(body).items() if k in State.__dataclass_fields__})
+
+
 def pin_row(batch_id: int, label: str) -> dict[str, Any]:
     """A pin as a ledger row."""
     return {"kind": "pin", "batch_id": batch_id, "body": label}
@@ -409,7 +437,7 @@ def _contents(rows: list[dict[str, Any]]) -> Contents:
     for r in sorted((r for r in rows if r["kind"] == "seen"), key=lambda r: r["at"]):
         old = deliveries[r["delivery"]]
         deliveries[old.delivery] = Delivery(**{**asdict(old), "signature": r["signature"]})
-    states = [(r["at"], State(**json.loads(r["body"]))) for r in rows if r["kind"] == "state"]
+    states = [(r["at"], _state(r["body"])) for r in rows if r["kind"] == "state"]
     states.sort(key=lambda pair: (pair[1].batch_id, pair[0]))
     return Contents(
         deliveries,

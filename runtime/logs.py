@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +46,18 @@ class Log:
         path = Path(self._folder, name)
         return path.read_bytes() if path.is_file() else None
 
+    def put(self, version: int, body: bytes) -> None:
+        """Commit these bytes as that version. Raises FileExistsError when another writer was faster."""
+        if is_s3(self.uri):
+            self._put_object(f"{self._folder}/{version:020}.json", body)
+            return
+        beside = Path(self._folder, f".{uuid.uuid4().hex}.tmp")
+        beside.write_bytes(body)
+        try:
+            os.link(beside, Path(self._folder, f"{version:020}.json"))
+        finally:
+            beside.unlink()
+
     def marks(self, paths: Sequence[str]) -> list[str]:
         """What tells one content of each data file from another, '' for a file that is gone.
 
@@ -51,6 +65,12 @@ class Log:
         """
         with ThreadPoolExecutor(max_workers=8) as pool:
             return list(pool.map(self._mark, paths))
+
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        """Those of these data files that are gone."""
+        if is_s3(self.uri):
+            return [path for path, mark in zip(paths, self.marks(paths), strict=True) if not mark]
+        return [path for path in paths if not Path(self.uri, unquote(path)).exists()]
 
     def _mark(self, path: str) -> str:
         name = unquote(path)  # the log holds paths as URIs
@@ -93,15 +113,18 @@ class Log:
         except FileNotFoundError:
             return None
 
+    def _put_object(self, uri: str, body: bytes) -> None:
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            self._bucket.put(split(uri)[1], body, mode="create")
+        except AlreadyExistsError as taken:
+            raise FileExistsError(uri) from taken
+
 
 def added(body: bytes) -> list[str]:
     """The paths of the data files that a commit adds, in its order. Raises ValueError, KeyError."""
-    return [add["path"] for add in _adds(body)]
-
-
-def sizes_added(body: bytes) -> list[int]:
-    """The sizes of those files, in bytes. Raises ValueError, KeyError."""
-    return [add["size"] for add in _adds(body)]
+    return [add["path"] for add in adds(body)]
 
 
 def digest_of(body: bytes) -> str:
@@ -109,6 +132,7 @@ def digest_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:16]
 
 
-def _adds(body: bytes) -> Iterator[dict[str, Any]]:
+def adds(body: bytes) -> list[Mapping[str, Any]]:
+    """The `add` actions of a commit, in its order. Raises ValueError."""
     actions = (json.loads(line) for line in body.splitlines())
-    return (action["add"] for action in actions if "add" in action)
+    return [action["add"] for action in actions if "add" in action]

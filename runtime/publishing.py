@@ -14,9 +14,11 @@ from runtime.profiling import step
 
 @step("publish")
 def publish(owner: Owner, store: Store, state: State) -> None:
-    """Make a state visible. Raises Fenced when the lease is lost."""
+    """Make a state visible, once the disk holds all that it names. Raises Fenced when the lease is lost."""
     before = owner.ledger.contents().last
+    store.flush()
     owner.commit([state_row(replace(state, commits=_commits(store, before, state)))])
+    store.flush()
 
 
 def _commits(store: Store, before: State | None, state: State) -> dict[str, Mapping[str, Sequence[str]]]:

@@ -10,7 +10,8 @@ from typing import Any
 from runtime import batch as batches
 from runtime import engine, fingerprints, profiling
 from runtime.batch import Lakeside
-from runtime.delta import Heads, Store
+from runtime.declarations import check_builds, check_declarations
+from runtime.delta import Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
 from runtime.lease import Owner, claim, is_held
 from runtime.ledger import EMPTY, Contents, Ledger, State, profile_row
@@ -19,14 +20,15 @@ from runtime.profiling import Profile
 from runtime.progress import Progress, Silent
 from runtime.publishing import publish
 from runtime.retrying import retry
-from runtime.rollback import roll_back, rolled_back, unpublished
+from runtime.rollback import DamagedTables, roll_back, rolled_back, unpublished
 from runtime.settings import Settings
 from runtime.sources.content import Unreadable
 from runtime.sources.listing import BadFile
 from runtime.sources.places import Places
 from runtime.sources.renaming import Renames, read_renames
-from runtime.table import Deliver, Table
+from runtime.table import Deliver, Merge, Table
 from runtime.upkeep import compaction
+from runtime.upkeep.availability import unavailable
 
 NONE: Mapping[str, Renames] = {}
 
@@ -94,14 +96,20 @@ class Runner:
         retry_bad: bool = False,
         fail_fast: bool = False,
         full_refresh: bool = False,
+        accept_loss: bool = False,
         once: bool = False,
     ) -> Report:
         """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced.
 
         `once`: the process ends after it.
         """
+        check_declarations(self.tables)
+        if accept_loss and not full_refresh:
+            raise UsageError(
+                "--accept-loss goes with --full-refresh: it says that bronze may have lost records."
+            )
         if full_refresh:
-            return self._full_refresh()
+            return self._full_refresh(accept_loss=accept_loss)
         known = self.ledger.contents()
         self._require_same_shape(known)
         work = self._find(known, retry_bad)
@@ -110,9 +118,27 @@ class Runner:
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
             if (meanwhile := self.ledger.contents()) is not known:
                 work = self._find(meanwhile, retry_bad)  # another run published before we had the lease
-            report = self._take_in(owner, meanwhile, work, fail_fast=fail_fast, once=once)
+            rebuilt = self._caught_up(owner, meanwhile)
+            try:
+                known = self.ledger.contents()
+                report = self._take_in(owner, known, work, fail_fast=fail_fast, once=once)
+            except DamagedTables as damaged:
+                rebuilt += self._recovered(owner, damaged)
+                known = self.ledger.contents()
+                work = self._find(known, retry_bad)
+                report = self._take_in(owner, known, work, fail_fast=fail_fast, once=once)
+            report.states[:0] = rebuilt
             _keep_profile(owner, report.states)
         return report
+
+    def _caught_up(self, owner: Owner, known: Contents) -> list[State]:
+        """Rebuild what fell behind under code that lacked it, if silver did: it has counted its records."""
+        there = known.last.tables if known.last else {}
+        behind = [name for name in self._new_tables(known) if name in there]
+        if all(isinstance(self.tables[name].write, Merge) for name in behind):
+            return []
+        self.progress.note(f"{', '.join(sorted(behind))} fell behind: rebuilding silver and gold from bronze")
+        return [self._rebuilt(owner, accept_loss=False)]
 
     def _take_in(self, owner: Owner, known: Contents, work: Work, *, fail_fast: bool, once: bool) -> Report:
         report = Report(new_files=len(work.files), failed=list(work.bad), stands=known)
@@ -153,7 +179,7 @@ class Runner:
         shared.heads.store.clear_scratch()
         state = self._unless_changed(shared, known, batch)
         if state is None:
-            shared.heads = self._rolled_back(owner)
+            shared.heads = rolled_back(self.store, self.tables, owner, self.progress)
             return self._publish(owner, shared, batch, report)
         self._commit(owner, shared, state)
         return state
@@ -172,8 +198,8 @@ class Runner:
 
     def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
         shared.heads.check()
+        shared.heads.store.clear_scratch()  # before the publish, which has the disk hold what is in the lake
         publish(owner, self.store, state)
-        shared.heads.store.clear_scratch()
         self.progress.published(state)
 
     def _without_changed(self, batch: Batch, report: Report) -> Batch:
@@ -185,7 +211,16 @@ class Runner:
                 report.failed.append(BadFile(file.source, file.path, file.uri, file.signature, why))
         return tuple(p for p in batch if p.file.listed.uri not in changed)
 
-    def _full_refresh(self) -> Report:
+    def _recovered(self, owner: Owner, damaged: DamagedTables) -> list[State]:
+        """Rebuild what a power cut tore, where nothing is lost for good. Raises DamagedTables otherwise."""
+        known = self.ledger.contents()
+        gone = unavailable(self.settings, [known.deliveries[d] for d in damaged.lost])
+        if not damaged.torn or gone:
+            raise damaged
+        self.progress.note("a power cut tore published tables: rebuilding silver and gold from bronze")
+        return [self._rebuilt(owner, accept_loss=True)]
+
+    def _full_refresh(self, *, accept_loss: bool) -> Report:
         with claim(self.ledger, "run --full-refresh", self.settings.lease_seconds) as owner:
             known = self.ledger.contents()
             if known.last is None:
@@ -193,18 +228,22 @@ class Runner:
                     f"{self.store.root} holds no batch yet, so there is nothing to rebuild. "
                     "Run without --full-refresh first."
                 )
-            with self._at_work(owner) as shared:
-                known = self.ledger.contents()
-                state = batches.rebuild(shared, known, self.settings.bytes_of_batch)
-                self._commit(owner, shared, state)
+            state = self._rebuilt(owner, accept_loss=accept_loss)
             _keep_profile(owner, [state])
         return Report(states=[state])
+
+    def _rebuilt(self, owner: Owner, *, accept_loss: bool) -> State:
+        with self._at_work(owner, rebuild=True, accept_loss=accept_loss) as shared:
+            state = batches.rebuild(shared, self.ledger.contents(), self.settings.bytes_of_batch)
+            self._commit(owner, shared, state)
+        return state
 
     def retry_quarantine(self) -> State | None:
         """Judge the quarantined records again; gives the state published, None when nothing changed.
 
         Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
         """
+        check_declarations(self.tables)
         known = self.ledger.contents()
         self._require_same_shape(known)
         if new := sorted(self._new_tables(known)):
@@ -223,11 +262,20 @@ class Runner:
 
     @contextmanager
     def _at_work(
-        self, owner: Owner, renames: Mapping[str, Renames] = NONE, ahead: int | None = None
+        self,
+        owner: Owner,
+        renames: Mapping[str, Renames] = NONE,
+        ahead: int | None = None,
+        *,
+        rebuild: bool = False,
+        accept_loss: bool = False,
     ) -> Iterator[Lakeside]:
         """The engine and the tables as last published. Scratch is empty before and after."""
-        heads = self._rolled_back(owner)
         running = engine.started(self.settings, ahead=ahead)
+        check_builds(running.spark, self._unproven(rebuild=rebuild))
+        heads = rolled_back(
+            self.store, self.tables, owner, self.progress, rebuild=rebuild, accept_loss=accept_loss
+        )
         shared = Lakeside(self.tables, heads, running, self.progress, renames)
         try:
             yield shared
@@ -240,6 +288,12 @@ class Runner:
         finally:
             heads.store.clear_scratch()
 
+    def _unproven(self, *, rebuild: bool) -> list[Table]:
+        """The tables that no published batch was made by, with the rules of now."""
+        known = self.ledger.contents()
+        stored = known.last.fingerprints if known.last else {}
+        return [t for n, t in self.tables.items() if stored.get(n) != fingerprints.rules(t) or rebuild]
+
     def _renames(self) -> dict[str, Renames]:
         """What `log_json_paths` says, by source: only records about to be delivered need it."""
         place = self.settings.log_json_paths
@@ -251,10 +305,7 @@ class Runner:
 
     def unpublished(self, known: Contents) -> list[str]:
         """Tables that a run cut off has written to; none while someone is at work."""
-        return [] if is_held(self.ledger.lease()) else unpublished(self.store, self.tables, known.last)
-
-    def _rolled_back(self, owner: Owner) -> Heads:
-        return rolled_back(self.store, self.tables, owner, self.progress)
+        return [] if is_held(self.ledger.lease()) else unpublished(self.store, self.tables, known)
 
     def _find(self, known: Contents, retry_bad: bool) -> Work:
         return find_work(
@@ -262,7 +313,7 @@ class Runner:
         )
 
     def _new_tables(self, known: Contents) -> set[str]:
-        return set() if known.last is None else set(self.tables) - set(known.last.tables)
+        return batches.new_tables(self.tables, known)
 
     def _require_same_shape(self, known: Contents) -> None:
         if changed := changed_shapes(self.tables, known):

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from deltalake.exceptions import DeltaError
+
 from runtime import html
-from runtime.delta import Store, file_uris, partition_of
-from runtime.errors import LakehouseError, UsageError
-from runtime.ledger import State
+from runtime.delta import Store, file_uris, partition_of, size
+from runtime.errors import TableDamaged, UsageError
+from runtime.ledger import BEHIND, State
 from runtime.query import closed_connection, create_view, quoted, run_on_duckdb, text_literal
 from runtime.s3.access import is_s3
 from runtime.s3.failures import explained
 from runtime.suggest import nearest_table
-from runtime.table import Table
+from runtime.table import Deliver, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from runtime.engine import Engine
+
+DAMAGED = (
+    "`python lakehouse.py run` puts back what a power cut tore; what another program removed is rebuilt from "
+    "bronze with: python lakehouse.py run --full-refresh"
+)
 
 
 @dataclass(frozen=True)
@@ -144,8 +151,13 @@ class Snapshot:
 
     @cached_property
     def versions(self) -> dict[str, int]:
-        """Each table's Delta version."""
-        return {n: t["version"] for n, t in self.state.tables.items() if n in self.tables}
+        """Each table's Delta version; not of tables that fell behind under code that lacked them."""
+        entries = {n: t for n, t in self.state.tables.items() if n in self.tables}
+        return {
+            n: t["version"]
+            for n, t in entries.items()
+            if BEHIND not in t or isinstance(self.tables[n].write, Deliver)
+        }
 
     def table(self, name: str) -> TableView:
         """One table by `layer.table`. Raises UsageError naming the nearest for an unknown name."""
@@ -199,11 +211,16 @@ class Snapshot:
 
     def files(self, name: str) -> Files:
         """What a table's version consists of."""
-        opened = self.store.open(name, self.versions[name])
-        if opened is None:
-            raise LakehouseError(
-                f"{self.store.uri(name)}: the table is gone, though batch {self.batch_id} "
-                "published it. Restore its files from a backup."
+        try:
+            opened = self.store.open(name, self.versions[name])
+        except DeltaError:
+            opened = None
+        rows = self.state.tables[name]["rows"]
+        if opened is None or size(opened)["rows"] != rows:
+            held = "it cannot be opened" if opened is None else f"it has {size(opened)['rows']:,} rows"
+            raise TableDamaged(
+                f"{self.store.uri(name)}: {held}, but batch {self.batch_id} published {rows:,} rows of it. "
+                f"{DAMAGED}"
             )
         return Files(tuple(file_uris(opened)), frozenset(f.name for f in opened.schema().fields))
 

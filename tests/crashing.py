@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.power import cut_power
+
 STEPS = (
     ("runtime.ledger", "Ledger", "create"),
     ("runtime.ledger", "Ledger", "compact"),
@@ -27,6 +29,7 @@ STEPS = (
     ("runtime.lease", "Owner", "release"),
     ("runtime.delta", "Store", "create"),
     ("runtime.delta", "Store", "clear_scratch"),
+    ("runtime.delta", "Store", "flush"),
     ("runtime.delta", "Heads", "wrote"),
     ("runtime.delta", "Heads", "check"),
     ("runtime.steps.workbench", "Workbench", "keep"),
@@ -70,6 +73,12 @@ def as_a_limit() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 
+def as_a_power_cut() -> None:
+    """The lake's ext4 loses all that the disk does not hold yet, and the process ends."""
+    cut_power(Path(_lake()))
+    to_the_group(signal.SIGKILL)
+
+
 WHAT: dict[str, Callable[[], None]] = {
     "kill": lambda: to_the_group(signal.SIGKILL),
     "pause": lambda: to_the_group(signal.SIGSTOP),
@@ -78,6 +87,7 @@ WHAT: dict[str, Callable[[], None]] = {
     "stranger": as_a_stranger,
     "fill": as_a_full_disk,
     "limit": as_a_limit,
+    "cut": as_a_power_cut,
 }
 
 

@@ -15,7 +15,7 @@ WHERE = (
     "after Store.clear_scratch#1",
     "before Workbench.append#1",
     "before Workbench.merge#1",
-    "after Heads.check#1",
+    "before Store.flush#1",
 )
 
 

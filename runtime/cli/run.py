@@ -28,6 +28,12 @@ LOOK_AT_QUARANTINE = "quarantine list"
 
 @command
 @click.option("--full-refresh", is_flag=True, help="Rebuild silver and gold from bronze.")
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    hidden=True,  # for damaged lakes only: the error that says so names it
+    help="With --full-refresh: go on without records that bronze has lost.",
+)
 @click.option("--fail-fast", is_flag=True, help="Take nothing in if a file cannot be read.")
 @click.option("--retry-bad", is_flag=True, help="Read unreadable files again, changed or not.")
 @click.option("--fail-on-quarantine", is_flag=True, help="Exit 1 if a record is quarantined.")

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime import scratch
-from runtime.delta import Heads, Store
+from runtime.declarations import source
+from runtime.delta import Heads, Store, repeated_key
 from runtime.engine import Engine
 from runtime.engine.paths import plain
+from runtime.errors import DeclarationError
 from runtime.profiling import step
 from runtime.sources.renaming import Renames
 from runtime.table import Table
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 CHANGE = "_change"
 OLD = "_old_"
+SEVERAL_SOURCE_ROWS = ("MERGE_CARDINALITY_VIOLATION", "MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW")
 SMALL_BYTES = 32 * 1024**2
 Bounds = Mapping[str, Sequence[object]]
 
@@ -120,7 +123,17 @@ class Workbench:
         declared = rows.selectExpr(*(f"cast({c.name} as {c.type}) as {c.name}" for c in table.columns))
         path = plain(self.store.uri(table.name))
         self._spread(declared).write.format("delta").mode("append").save(path)
-        return self.heads.wrote(table.name, may_be_nothing=True)
+        counts = self.heads.wrote(table.name, may_be_nothing=True)
+        if counts["inserted"]:
+            self._require_unique(table)
+        return counts
+
+    @step("check keys")
+    def _require_unique(self, table: Table) -> None:
+        """Raises DeclarationError where two rows that the newest commit wrote have one key."""
+        key = getattr(table.write, "key", ())
+        if key and (repeated := repeated_key(self.heads[table.name], self.heads.adds(table.name), key)):
+            raise two_rows(table, key, repeated)
 
     def _spread(self, rows: DataFrame) -> DataFrame:
         """One file per partition value for a small batch, one per core for a large one.
@@ -141,14 +154,33 @@ class Workbench:
         columns = table.column_names
         on = " and ".join([*(f"t.{k} = s.{k}" for k in key), *_literals(bounds, "t.")])
         sets = ", ".join(f"{c} = s.{c}" for c in columns if c not in key)
-        self.engine.spark.sql(
+        statement = (
             f"merge into delta.`{plain(self.store.uri(table.name))}` t using changes s on {on} "
             f"when matched and s.{CHANGE} = 'delete' then delete "
             f"when matched and s.{CHANGE} = 'update' {newer} then update set {sets} "
             f"when not matched and s.{CHANGE} = 'insert' then insert ({', '.join(columns)}) "
             f"values ({', '.join(f's.{c}' for c in columns)})"
-        ).collect()
-        return self.heads.wrote(table.name)
+        )
+        try:
+            self.engine.spark.sql(statement).collect()
+        except Exception as refused:
+            if not any(sign in str(refused) for sign in SEVERAL_SOURCE_ROWS):
+                raise
+            self.heads.check()  # rows of another writer explain it better
+            repeated = rows_of(changes.groupBy(*key).count().where("count > 1").selectExpr(*key).limit(1))
+            raise two_rows(table, key, repeated[0] if repeated else {}) from refused
+        counts = self.heads.wrote(table.name)
+        self._require_unique(table)
+        return counts
+
+
+def two_rows(table: Table, key: Sequence[str], repeated: Mapping[str, object]) -> DeclarationError:
+    """The error of a `build` that makes several rows of one key."""
+    shown = ", ".join(f"{name} = {value}" for name, value in repeated.items()) or f"one {', '.join(key)}"
+    return DeclarationError(
+        f"{source(table)}: {table.name}: build gives two rows for {shown}, where the table holds "
+        f"{table.grain}. Nothing was published. Correct build or the key ({', '.join(key)}), then run again."
+    )
 
 
 @step("ask")

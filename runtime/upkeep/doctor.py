@@ -66,7 +66,7 @@ def upkeep(place: Place, known: Contents) -> Iterator[Finding]:
     lease = place.ledger().lease()
     yield Finding("lease", _lease(lease, held=is_held(lease)))
     tables = {name: table for name, table in place.tables.items() if name in known.last.tables}
-    moved = [] if is_held(lease) else unpublished(place.store, tables, known.last)
+    moved = [] if is_held(lease) else unpublished(place.store, tables, known)
     yield _about(moved, "tables", "all as published", "written to since the last publish", "optimize")
     files = sum(len(paths) for paths in vacuum.prospect(place, None).files.values())
     yield Finding(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
-from runtime.delta import Store, file_list
+from runtime.delta import Store, file_list, file_system
 from runtime.ledger import State
 
 OPENING = 8  # versions opened at once: in a bucket each takes a few requests
@@ -20,7 +19,7 @@ def lying(table: DeltaTable) -> dict[str, int]:
     """Path and bytes of every data file below a table, whether a version reads it or not."""
     from pyarrow.fs import FileSelector
 
-    found = _file_system(table).get_file_info(FileSelector("", recursive=True))
+    found = file_system(table).get_file_info(FileSelector("", recursive=True))
     return {i.path: i.size for i in found if i.is_file and _is_data(i.path)}
 
 
@@ -50,18 +49,10 @@ class Readings:
 
 def remove(table: DeltaTable, paths: Mapping[str, int]) -> None:
     """Remove files for good."""
-    files = _file_system(table)
+    files = file_system(table)
     for path in paths:
         files.delete_file(path)
 
 
 def _is_data(path: str) -> bool:
     return path.endswith(".parquet") and not any(p.startswith(("_", ".")) for p in path.split("/"))
-
-
-def _file_system(table: DeltaTable) -> Any:
-    """The table's own object store, with its credentials, local or S3."""
-    from deltalake.fs import DeltaStorageHandler
-    from pyarrow.fs import PyFileSystem
-
-    return PyFileSystem(DeltaStorageHandler.from_table(table._table))

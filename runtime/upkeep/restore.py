@@ -123,14 +123,15 @@ def _require_available(found: Restoration, allowed: bool) -> None:
 
 def _state(known: Contents, heads: Heads, there: State, begun: float) -> State:
     """The state to publish: that of the batch, under its own number and the new versions."""
-    names = [name for name in there.tables if name in heads.versions]
+    names = [*there.tables]
+    versions = {name: entry["version"] for name, entry in there.tables.items()} | heads.versions
     unchanged = {"inserted": 0, "updated": 0, "deleted": 0}
     return State(
         batch_id=known.next_batch_id,
         kind="restore",
         base=there.batch_id,
         at=now().isoformat(),
-        tables={n: {**there.tables[n], **unchanged, "version": heads.versions[n]} for n in names},
+        tables={n: {**there.tables[n], **unchanged, "version": versions[n]} for n in names},
         fingerprints={n: there.fingerprints[n] for n in names if n in there.fingerprints},
         schemas={n: there.schemas[n] for n in names if n in there.schemas},
         seconds=round(time.monotonic() - begun, 3),

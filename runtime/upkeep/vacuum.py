@@ -53,6 +53,7 @@ def vacuum(place: Place, history_days: int | None, *, since: int | None = None) 
         if found.batches:
             # Said before it is done: whatever stops us, no batch looks readable that is not.
             held.owner.commit([vacuum_row(found.batches)])
+            place.store.flush()
         for name, files in found.files.items():
             table = place.store.open(name)
             if files and table is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runtime.counts import reasons, records
+from runtime.deliveries import taken_in
 from runtime.keys import key_columns, key_text
 from runtime.ledger import Contents
 from runtime.steps.quarantine import collecting
@@ -92,7 +93,9 @@ def _delivered_otherwise(
     by_batch = f"select _batch_id, count(*) from ({stored.all.select}) group by all"
     there = dict(connection.execute(by_batch).fetchall())
     said = {s.batch_id: s.tables[name]["inserted"] for s in known.chain if name in s.tables}
-    for batch in sorted({*there, *said}):
+    lost = {int(d) for state in known.chain for d in state.lost}
+    partly = {state.batch_id for state in known.chain if lost & taken_in(state)}
+    for batch in sorted({*there, *said} - partly):
         if there.get(batch, 0) != said.get(batch, 0):
             yield f"batch {batch} delivered {said.get(batch, 0):,} records, {there.get(batch, 0):,} are there"
     deliveries = f"select distinct _delivery from ({stored.all.select}) order by all"

@@ -80,7 +80,7 @@ def check_history(
         return [Check("commits", name, False, found)], {}
     beyond = [beyond for beyond in _beyond(there, published) if not is_busy()]
     wrong = [*([history.broken] if history.broken else []), *_edited(known, name, history.digests)]
-    noted = sum(len(state.commits.get(name, ())) for state in known.states)
+    noted = sum(len(state.commits.get(name, ())) for state in known.states_of(name))
     fine = f"commit files: {len(history.digests):,}, as they were when published: {noted:,}"
     checks = [
         judged("commits", name, wrong, fine=fine, mend=LOG_MEND),
@@ -105,7 +105,7 @@ def check_history(
 def _marks(known: Contents, name: str, history: History) -> dict[str, str]:
     """What publishes noted of each data file of a table, by its path in the log."""
     marks: dict[str, str] = {}
-    for state in known.states:
+    for state in known.states_of(name):
         for version, (digest, *noted) in state.commits.get(name, {}).items():
             if history.digests.get(int(version)) == digest:
                 marks |= zip(history.added[int(version)], noted, strict=True)
@@ -113,11 +113,11 @@ def _marks(known: Contents, name: str, history: History) -> dict[str, str]:
 
 
 def _versions(known: Contents, name: str) -> set[int]:
-    return {state.tables[name]["version"] for state in known.states if name in state.tables}
+    return {state.tables[name]["version"] for state in known.states_of(name)}
 
 
 def _edited(known: Contents, name: str, digests: Mapping[int, str]) -> Iterator[str]:
-    for state in known.states:
+    for state in known.states_of(name):
         for version, (digest, *_) in state.commits.get(name, {}).items():
             if digests.get(int(version), digest) != digest:
                 yield f"its commit file {int(version):020}.json is not as batch {state.batch_id} published it"
@@ -125,7 +125,7 @@ def _edited(known: Contents, name: str, digests: Mapping[int, str]) -> Iterator[
 
 def _sizes(known: Contents, name: str, history: History) -> Iterator[str]:
     """What states say of a table, where its log says otherwise."""
-    for state in known.states:
+    for state in known.states_of(name):
         entry = state.tables.get(name)
         if entry is None or entry["version"] not in history.sizes:
             continue
