@@ -7,7 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from runtime import memory, streams
+from runtime import limits, memory, streams
+from runtime.errors import UsageError
+from runtime.leaving import leave
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
@@ -32,6 +34,11 @@ def __getattr__(name: str) -> object:
 def main() -> int:
     """Run the command line; gives the exit code."""
     streams.make_usable()
+    try:
+        limits.require_files()
+    except UsageError as wrong:
+        sys.stderr.write(f"error: {wrong}\n")
+        return wrong.exit_code
     # Pydantic would look through all installed packages for plugins, a tenth of what `status` takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Nor is this a notebook: PySpark would load IPython and what Jupyter talks by, to see.
@@ -54,7 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    from runtime.leaving import leave
-
-    leave(code)
+    leave(main())

@@ -278,7 +278,8 @@ class Runner:
         )
         shared = Lakeside(self.tables, heads, running, self.progress, renames)
         try:
-            yield shared
+            with running.watched():
+                yield shared
         except LakehouseError:
             raise
         except Exception:

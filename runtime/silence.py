@@ -1,30 +1,34 @@
-"""Ends a process whose bucket has gone silent, once its lease has lapsed.
+"""Ends a process whose bucket has gone silent, once its lease has lapsed, or whose engine has.
 
 The engines' clients ask a server that takes requests and never answers them again for minutes, and neither
 engine can be told to stop: object_store, in Sail, allows three minutes a request and takes no other time
-from outside. A thread of our own, which the bucket cannot hold up, keeps the time instead.
+from outside. A thread of our own, which the bucket cannot hold up, keeps the time instead. So it does for an
+engine in this process: out of threads or memory, Sail and gRPC wait for ever.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from runtime.errors import StorageError
+from runtime import limits
+from runtime.errors import EngineError, LakehouseError
 from runtime.s3.access import Access, is_s3
 from runtime.s3.failures import lapsed
 
 LEAST = 10.0  # seconds: an answer may take as long with nothing being wrong, however short the lease
 TICK = 0.5
 
-End = Callable[[StorageError], None]
+ENGINE = 120.0  # seconds without one answer to a trivial query; a busy engine answers within a few
+
+End = Callable[[LakehouseError], None]
 _end: End | None = None  # how this process ends; None where it is not ours to end, as in a notebook
 
 
 @contextmanager
 def ending(end: End) -> Iterator[None]:
-    """In the block, a lease that lapses in silence ends the process by this."""
+    """In the block, a silence that lasts too long ends the process by this."""
     global _end
     before, _end = _end, end
     try:
@@ -33,29 +37,23 @@ def ending(end: End) -> Iterator[None]:
         _end = before
 
 
-class Silence:
-    """How long nothing has been heard from the ledger of a lake in a bucket. On disk it is not kept."""
+class Clock:
+    """Ends the process with an error once nothing has been heard for so many seconds."""
 
-    def __init__(self, uri: str, access: Access, lease_seconds: float) -> None:
-        self._uri, self._access = uri, access
-        self._allowed = max(lease_seconds, LEAST)
+    def __init__(self, allowed: float, error: Callable[[], LakehouseError]) -> None:
+        self._allowed, self._error = allowed, error
         self._lasted = 0.0
-        self._met: Exception | None = None
         self._over = threading.Event()
         self._clock = threading.Thread(target=self._keep, name="silence", daemon=True)
 
     def start(self) -> None:
         """Begin to keep the time."""
-        if is_s3(self._uri) and _end is not None:
+        if _end is not None:
             self._clock.start()
 
     def broken(self) -> None:
-        """The ledger answered."""
-        self._lasted, self._met = 0.0, None
-
-    def goes_on(self, met: Exception) -> None:
-        """The ledger was asked in vain."""
-        self._met = met
+        """There was an answer."""
+        self._lasted = 0.0
 
     def stop(self) -> None:
         """Keep the time no longer."""
@@ -66,5 +64,71 @@ class Silence:
         while not self._over.wait(TICK):
             self._lasted += TICK
             if self._lasted >= self._allowed and _end is not None:
-                _end(lapsed(self._uri, self._access, self._allowed, self._met))
+                _end(self._error())
                 return
+
+
+class Silence(Clock):
+    """How long nothing has been heard from the ledger of a lake in a bucket. On disk it is not kept."""
+
+    def __init__(self, uri: str, access: Access, lease_seconds: float) -> None:
+        self._uri = uri
+        self._met: Exception | None = None
+        allowed = max(lease_seconds, LEAST)
+        super().__init__(allowed, lambda: lapsed(uri, access, allowed, self._met))
+
+    def start(self) -> None:
+        """Begin to keep the time."""
+        if is_s3(self._uri):
+            super().start()
+
+    def broken(self) -> None:
+        """The ledger answered."""
+        self._met = None
+        super().broken()
+
+    def goes_on(self, met: Exception) -> None:
+        """The ledger was asked in vain."""
+        self._met = met
+
+
+def no_answer() -> EngineError:
+    """The error of an engine that is silent, as where it cannot start a thread."""
+    return EngineError(
+        f"engine: it has not answered for {ENGINE:g} s, so this command was ended: readers see the lake as "
+        "last published, and the next run undoes what this one began. It may lack threads or memory. "
+        f"{limits.advice()}"
+    )
+
+
+@contextmanager
+def within(seconds: float, error: Callable[[], LakehouseError]) -> Iterator[Clock]:
+    """The block may take so long, or as long again after each answer."""
+    clock = Clock(seconds, error)
+    clock.start()
+    try:
+        yield clock
+    finally:
+        clock.stop()
+
+
+@contextmanager
+def answering(ask: Callable[[], object]) -> Iterator[None]:
+    """In the block, an engine is asked again and again, and ends the process when it gives no answer.
+
+    This also keeps an engine from forgetting a client that makes no request.
+    """
+    over = threading.Event()
+
+    def listen(clock: Clock) -> None:
+        while not over.wait(TICK):
+            with suppress(Exception):  # an engine that has ended says so to whoever works with it
+                ask()
+            clock.broken()
+
+    with within(ENGINE, no_answer) as clock:
+        threading.Thread(target=listen, args=(clock,), name="pulse", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()

@@ -1,4 +1,4 @@
-"""A bucket that is silent for as long as a lease lasts ends the command, and no other process."""
+"""A bucket that is silent for as long as a lease lasts ends the command, as does an engine that is silent."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from queue import Queue
 
 import pytest
 
-from runtime.errors import StorageError
+from runtime.errors import LakehouseError, StorageError
 from runtime.s3.access import Access
-from runtime.silence import TICK, Silence, ending
+from runtime.silence import TICK, Silence, answering, ending
 
 LEDGER = "s3://lakes/lake/_ledger"
 ACCESS = Access("http://127.0.0.1:1")
@@ -47,7 +47,7 @@ def clocks() -> list[threading.Thread]:
     ],
 )
 def test_the_command_is_ended_by_what_was_met_last(met: Exception | None, said: str) -> None:
-    told = Queue[StorageError]()
+    told = Queue[LakehouseError]()
     with ending(told.put), kept(LEDGER) as silence:
         if met is not None:
             silence.goes_on(met)
@@ -58,7 +58,7 @@ def test_the_command_is_ended_by_what_was_met_last(met: Exception | None, said: 
 
 
 def test_an_answer_ends_the_silence() -> None:
-    told = Queue[StorageError]()
+    told = Queue[LakehouseError]()
     with ending(told.put), kept(LEDGER, 10 * TICK) as silence:
         silence.goes_on(OSError("Connection refused"))
         silence.broken()
@@ -72,3 +72,27 @@ def test_neither_a_lake_on_disk_nor_a_process_that_is_not_ours_is_ended() -> Non
         assert not clocks()
     with ending(print), kept(LEDGER, 3600):
         assert clocks()
+
+
+def test_an_engine_that_answers_no_question_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.silence.ENGINE", TICK)
+    told, never = Queue[LakehouseError](), threading.Event()
+    with ending(told.put), answering(never.wait):
+        error = told.get(timeout=60)
+        never.set()
+    assert "it has not answered for" in str(error)
+    assert "ulimit -u" in str(error)
+    assert error.exit_code == 2
+
+
+def test_an_engine_that_answers_or_says_that_it_has_ended_ends_no_command() -> None:
+    told, asked = Queue[LakehouseError](), Queue[None]()
+
+    def ask() -> None:
+        asked.put(None)
+        raise RuntimeError("the engine has ended")
+
+    with ending(told.put), answering(ask):
+        for _ in range(3):
+            asked.get(timeout=60)
+    assert told.empty()

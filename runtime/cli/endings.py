@@ -18,9 +18,10 @@ from types import FrameType
 
 import click
 
+from runtime import limits
 from runtime.cli.invocation import warn
 from runtime.cli.program import program
-from runtime.errors import LakehouseError, StorageError
+from runtime.errors import LakehouseError
 from runtime.settings_secrets import without_passwords
 from runtime.silence import ending
 from runtime.suggest import nearest
@@ -28,7 +29,9 @@ from runtime.suggest import nearest
 COMPLETION = "_LAKEHOUSE_COMPLETE"  # what a shell asks by
 INTERNAL, USAGE, INTERRUPTED, TERMINATED = 3, 2, 130, 143
 # Refusals of the machine that a user can mend: rights, a read-only disk, a full one.
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+LIMITED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, *LIMITED)
+NO_THREAD = "can't start new thread"  # Python has no exception of its own for that
 
 
 class Terminated(BaseException):
@@ -60,8 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warn(f"error: {wrong}")
         _trace(words)
     except Exception as fault:
-        code = USAGE if isinstance(fault, OSError) and fault.errno in REFUSED else INTERNAL
-        warn(_refusal(fault) if code == USAGE else _fault(fault))
+        refusal = _refusal(fault)
+        code = USAGE if refusal else INTERNAL
+        warn(refusal or _fault(fault))
+        _trace(words)
+    except BaseException as panic:
+        if type(panic).__name__ != "PanicException":  # Rust's, of which no library exports the class
+            raise
+        code = INTERNAL
+        warn(_fault(panic))
         _trace(words)
     return code
 
@@ -93,8 +103,8 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _cut_short(error: StorageError) -> None:
-    """End at once: the engine's own threads wait for the bucket, and what is let go of would wait as well."""
+def _cut_short(error: LakehouseError) -> None:
+    """End at once: the engine's own threads wait for an answer, and what is let go of would wait as well."""
     if sys.stderr.isatty() and sys.__stderr__:
         sys.__stderr__.write("\x1b[?25h")  # bars hide the cursor
     warn(f"error: {error}")
@@ -138,12 +148,17 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return nearest(f"'{name}'", [f"'{other}'" for other in names])
 
 
-def _refusal(fault: Exception) -> str:
-    assert isinstance(fault, OSError)
-    return f"error: {fault.filename or 'the machine'}: {os.strerror(fault.errno or 0)}."
+def _refusal(fault: Exception) -> str | None:
+    """What the machine refused, None where it is a fault of the program."""
+    if isinstance(fault, MemoryError) or NO_THREAD in str(fault):
+        return f"error: {NO_THREAD if NO_THREAD in str(fault) else 'no memory is left'}. {limits.advice()}"
+    if not isinstance(fault, OSError) or fault.errno not in REFUSED:
+        return None
+    what = f"error: {fault.filename or 'the machine'}: {os.strerror(fault.errno or 0)}."
+    return f"{what} {limits.advice()}" if fault.errno in LIMITED else what
 
 
-def _fault(fault: Exception) -> str:
+def _fault(fault: BaseException) -> str:
     first = next((line for line in str(fault).splitlines() if line.strip()), "")
     return (
         f"error: internal: {type(fault).__name__}: {first} This is a fault of the program. The lake stays "

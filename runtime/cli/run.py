@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime import limits
 from runtime.cli.display import display
 from runtime.cli.invocation import Invocation, command, tell, warn
 from runtime.cli.output import csv_lines, emit, emit_json, emit_lines
@@ -52,6 +53,7 @@ def run(asked: Invocation, fail_on_quarantine: bool, watch: float | None, **opti
     """
     if watch is not None and options["full_refresh"]:
         raise UsageError("--watch and --full-refresh: rebuild once, then watch.")
+    limits.require_threads_and_memory()  # also delta-rs, which claims the lease, waits for threads for ever
     lake = asked.open()
     for first, report in _reports(asked, lake, watch, options):
         _show(asked, lake, report, first=first)

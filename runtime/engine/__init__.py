@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError
@@ -45,6 +46,10 @@ class Engine(Protocol):
 
     def is_alive(self) -> bool:
         """Whether it can still take work."""
+        ...
+
+    def watched(self) -> AbstractContextManager[None]:
+        """In the block, an engine that can fall silent for ever ends the process when it does."""
         ...
 
     def reach(self, access: Access) -> None:

@@ -4,66 +4,111 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from runtime import memory, scratch
+from runtime import limits, memory, scratch
 from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
+from runtime.engine.private_port import intruded
+from runtime.errors import EngineError, LakehouseError
 from runtime.s3.access import AWS, Access
 from runtime.s3.options import variables
+from runtime.silence import ENGINE, answering, no_answer, within
 from runtime.surroundings import place
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 
 # Its allocator holds on to what was freed, more with every batch: a gigabyte after some 4 GB of sources.
 # To give memory back at once costs a tenth of the processor time, so a short run does not.
 KEEPS_MEMORY = 1024**3
+SESSION_SECONDS = 365 * 24 * 3600  # Sail's own choice, 900, ends the session of a notebook during lunch
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    """A start that fails for want of a thread or of memory says so, also where Rust panics."""
+    try:
+        yield
+    except LakehouseError:
+        raise
+    except BaseException as fault:
+        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
+            raise
+        first = next(iter(str(fault).splitlines()), type(fault).__name__)
+        raise EngineError(f"engine sail: it did not start: {first}. {limits.advice()}") from fault
 
 
 class Sail:
     """A Sail server on a free loopback port and a session on it."""
 
     name = "sail"
+    _sessions: ClassVar[set[str]] = set()  # of this server and of those before
     reads_here = 1024**2  # its workers are threads of this process, and take a tenth of a second to begin
 
     def __init__(self, partitions: int, *, ahead: int | None = None) -> None:
+        limits.require_threads_and_memory()
         os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
         memory.give_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
+        os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(SESSION_SECONDS))
         from pysail.spark import SparkConnectServer
-        from pyspark.sql import SparkSession
 
+        # All modules are loaded before the port is open, so that it is for milliseconds alone.
         from runtime.engine import patience
 
         self.partitions, self._access = partitions, AWS
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)
-        self._server.start(background=True)
-        # At exit the last registered goes first: a client that finds its server gone, because a
-        # signal came while it was being made, asks again for minutes.
-        atexit.register(self._server.stop)
-        _, port = self._server.listening_address
-        self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
-        patience.limit(self.spark.client, self.is_alive)
+        with within(ENGINE, no_answer), _started():
+            self._server.start(background=True)
+            atexit.register(self._server.stop)
+            try:
+                session, self._port = patience.connect(self._server.listening_address, seconds=ENGINE)
+                self.spark = cast("SparkSession", session)
+                self._require_alone(session.session_id)
+            except Exception:
+                self._stop()
+                raise
         for key, value in SESSION.items():
             self.spark.conf.set(key, value)
         atexit.register(self._end)
+
+    def _require_alone(self, session: str) -> None:
+        """Raise EngineError when another client has had a session, also one that is no longer connected."""
+        self._sessions.add(session)
+        listed = self.spark.sql("select session_id from system.session.sessions").collect()
+        self._port.require_alone()
+        if {row.session_id for row in listed} - self._sessions:
+            raise intruded()
 
     def _end(self) -> None:
         if self.is_alive():
             self.spark.stop()
 
     def is_alive(self) -> bool:
-        """Its server ends at the first SIGINT, as when a notebook's cell is interrupted."""
-        try:
-            socket.create_connection(self._server.listening_address, timeout=1).close()
-        except OSError:
-            # At exit PySpark's client would ask the dead server for minutes to end the session.
-            atexit.unregister(self.spark.client._on_exit)
-            return False
-        return True
+        """Its server ends at the first SIGINT, as when a notebook's cell is interrupted; its session after a
+        time without requests, where the user has set one."""
+        if self._port.is_served():
+            with suppress(Exception), within(ENGINE, no_answer):
+                self._ask()
+                return True
+            self._stop()
+        return False
+
+    def watched(self) -> AbstractContextManager[None]:
+        """In the block, the process ends when Sail falls silent, as it does out of threads."""
+        return answering(self._ask)
+
+    def _ask(self) -> None:
+        """Raises an exception when the server or the session has ended."""
+        self.spark.conf.get("spark.sql.session.timeZone")
+
+    def _stop(self) -> None:
+        atexit.unregister(self._server.stop)
+        self._server.stop()
 
     def reach(self, access: Access) -> None:
         """The server is in this process, and looks into its environment at each bucket's first use."""

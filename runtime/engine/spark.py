@@ -5,11 +5,11 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.engine import SESSION, class_archive, s3a, starting
+from runtime.engine import SESSION, class_archive, s3a, starting, submitted
 from runtime.engine.jars import delta_settings
 from runtime.engine.java import require_java
 from runtime.engine.paths import plain
@@ -91,6 +91,10 @@ class Spark:
         """Whether the session was not stopped."""
         return not self.spark.sparkContext._jsc.sc().isStopped()
 
+    def watched(self) -> AbstractContextManager[None]:
+        """Java is a process of its own: where it ends, the connection to it does."""
+        return nullcontext()
+
     def reach(self, access: Access) -> None:
         """Hadoop's settings for a session may change; its classes must be there from the start.
 
@@ -140,6 +144,7 @@ def _local(partitions: int) -> dict[str, str]:
         "spark.master": f"local[{partitions}]",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
+        **submitted.AUTHENTICATED,
         "spark.sql.shuffle.partitions": str(partitions),
         # On one machine there is nothing to adapt to, and it doubles the number of jobs.
         "spark.sql.adaptive.enabled": "false",

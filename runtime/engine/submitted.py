@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # A class that must be there, and the module that finds its jars.
 DELTA = (EXTENSIONS["spark.sql.extensions"], jars)
 S3 = (s3a.FILE_SYSTEM, s3a)
+# On one machine Spark makes a secret by itself, without which no other user may talk to the driver's ports.
+AUTHENTICATED = {"spark.authenticate": "true"}
 
 
 def submitted_session(
@@ -28,7 +30,8 @@ def submitted_session(
 
     SparkContext._ensure_initialized()  # joins the JVM: before, there is no telling what it was given
     conf = SparkConf()
-    for key, value in defaults.items():
+    is_local = (conf.get("spark.master") or "").startswith("local")
+    for key, value in {**defaults, **(AUTHENTICATED if is_local else {})}.items():
         conf.setIfMissing(key, value)
     for key, value in required.items():
         conf.set(key, value)
