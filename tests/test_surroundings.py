@@ -107,12 +107,8 @@ def test_work_on_disk_alone_does_not_mind_a_broken_profile(places: list[str], tm
         assert ended(*words, environment={**os.environ, **broken}).returncode == 0, words
 
 
-@pytest.mark.engine
-def test_a_lake_is_as_closed_to_other_users_as_the_umask_says(
-    places: list[str], tmp_path: Path, engine_name: str
-) -> None:
-    command = shlex.join([sys.executable, "lakehouse.py", "run", "--engine", engine_name, *places])
+def test_a_lake_is_as_closed_to_other_users_as_the_umask_says(places: list[str], tmp_path: Path) -> None:
+    command = shlex.join([sys.executable, "lakehouse.py", "run", *places])
     subprocess.run(["sh", "-c", f"umask 077; exec {command}"], cwd=ROOT, check=True)
     lake = tmp_path / "lake"
-    open_to_others = [path for path in (lake, *lake.rglob("*")) if path.stat().st_mode & 0o077]
-    assert open_to_others == []
+    assert [path for path in (lake, *lake.rglob("*")) if path.stat().st_mode & 0o077] == []
