@@ -14,6 +14,17 @@ def records(known: Contents) -> dict[str, int]:
     return added([state.records for state in _judging(known)])
 
 
+def changed(known: Contents, state: State) -> Mapping[str, int]:
+    """What a state adds to the counts of the states before it.
+
+    A rebuild counts every record again, so only the difference to what was counted before is added.
+    """
+    if state.kind != REBUILT or state.base is None:
+        return state.records
+    before = records(known.as_of(state.base))
+    return {name: n - before.get(name, 0) for name, n in state.records.items()}
+
+
 def reasons(known: Contents) -> dict[str, int]:
     """Records in quarantine by reason, the most frequent first."""
     counted = added([state.reasons for state in _judging(known)])  # a retry takes away what it accepts

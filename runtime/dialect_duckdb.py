@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
@@ -28,6 +29,7 @@ REFUSED = {
     "current_setting", "getenv", "write_log", "nextval", "currval", "setval", "sleep_ms", "pg_sleep",
     "json_serialize_plan",
 }  # fmt: skip
+LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 NO_COLUMN = re.compile(r'Values list "(?P<owner>.+)" does not have a column named "(?P<column>.+)"')
 READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or EXPLAIN of one of these"
 
@@ -100,9 +102,8 @@ def _tree(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
 
 def _require_reading(tree: Any, tables: Collection[str]) -> None:
     """Raises UsageError for the first part that does more than read these tables."""
-    known = {table.casefold() for table in tables}
-    ctes = {str(cte["key"]).casefold() for part in _parts(tree) for cte in _ctes(part)}
-    for part in _parts(tree):
+    known = {folded(table) for table in tables}
+    for part, ctes in _scoped(tree):
         kind = str(part.get("type", ""))
         if kind.endswith("_NODE"):
             _require(kind in QUERIES, f"a {kind.partition('_')[0]}")
@@ -112,6 +113,14 @@ def _require_reading(tree: Any, tables: Collection[str]) -> None:
             _require_table(part, known, ctes, tables)
         elif part.get("class") == "FUNCTION":
             _require_function(part["function_name"], part["function_name"].casefold() not in REFUSED)
+
+
+def folded(name: str) -> str:
+    """A name as databases compare it: only the letters of ASCII lose their case.
+
+    Python would also take the Kelvin sign for a k, and so a file for a CTE of another name.
+    """
+    return name.translate(LOWER)
 
 
 def _named(tree: Any, tables: Collection[str]) -> Collection[str]:
@@ -134,6 +143,28 @@ def _parts(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(part)
 
 
+def _scoped(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Every part, with the names of the CTEs that it may read: those of the queries it stands in.
+
+    A CTE reads those before it; a recursive one also itself.
+    """
+    waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
+    while waiting:
+        part, names = waiting.pop()
+        if isinstance(part, list):
+            waiting.extend((item, names) for item in part)
+        if not isinstance(part, dict):
+            continue
+        own = {name: value for name, value in part.items() if name != "cte_map"}
+        for cte in _ctes(part):
+            waiting.append((cte["value"], names))
+            names |= {folded(cte["key"])}
+        yield part, names
+        if part.get("type") == "RECURSIVE_CTE_NODE":
+            waiting.append((own.pop("right"), names | {folded(part["cte_name"])}))
+        waiting.extend((value, names) for value in own.values())
+
+
 def _ctes(part: dict[str, Any]) -> list[dict[str, Any]]:
     ctes = part.get("cte_map")
     return list(ctes["map"]) if isinstance(ctes, dict) else []
@@ -144,8 +175,8 @@ def _require_table(
 ) -> None:
     schema, table = part["schema_name"], part["table_name"]
     name = f"{schema}.{table}" if schema else table
-    is_known = name.casefold() in known or schema.casefold() == "information_schema"
-    is_cte = not schema and table.casefold() in ctes
+    is_known = folded(name) in known or (folded(schema) == "information_schema" and table.isidentifier())
+    is_cte = not schema and folded(table) in ctes
     if part["catalog_name"] or not (is_known or is_cte):
         raise no_such_table("query", name, tables)
 

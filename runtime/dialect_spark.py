@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from runtime.dialect_duckdb import folded
 from runtime.errors import UsageError
 from runtime.suggest import no_such_table
 
@@ -79,27 +80,46 @@ def over_views(query: exp.Expr, tables: Collection[str], batch_id: int) -> tuple
     """The text of the query over temporary views, and the view each lake table is read through."""
     from sqlglot import exp
 
-    names = {cte.alias.casefold() for cte in query.find_all(exp.CTE)}
-    known = {table.casefold(): table for table in tables}
+    known = {folded(table): table for table in tables}
     used = {}
     for table in _named_tables(query):
         name = f"{table.db}.{table.name}" if table.db else table.name
-        if not table.db and name.casefold() in names:
-            continue
-        if name.casefold() not in known or table.catalog:
-            raise no_such_table("query", name, tables)
-        name = known[name.casefold()]
-        used[name] = f"lake_{batch_id}_{name.replace('.', '_')}"
+        cte = None if table.db else _ctes_of(table).get(folded(name))
+        if cte is None:
+            if folded(name) not in known or table.catalog:
+                raise no_such_table("query", name, tables)
+            name = known[folded(name)]
+            used[name] = f"lake_{batch_id}_{name.replace('.', '_')}"
         if not table.alias:
             # Quoted: a table may be called like a keyword, as `time` is.
             alias = exp.to_identifier(table.name, quoted=True)
             table.set("alias", exp.TableAlias(this=alias))
         table.set("db", None)
-        table.set("this", exp.to_identifier(used[name]))
+        # A CTE by the very name it has: Sail minds the case of its letters, and would look elsewhere.
+        table.set("this", exp.to_identifier(cte or used[name], quoted=True))
     for column in query.find_all(exp.Column):
-        if f"{column.text('db')}.{column.table}".casefold() in known:
+        if folded(f"{column.text('db')}.{column.table}") in known:
             column.set("db", None)
     return query.sql(dialect="spark", comments=False), used
+
+
+def _ctes_of(part: exp.Expr) -> dict[str, str]:
+    """The CTEs that a part may read, the nearest of a name: those of the queries it stands in.
+
+    A CTE reads those before it; a recursive one also itself.
+    """
+    from sqlglot import exp
+
+    names: dict[str, str] = {}
+    inside, outer = part, part.parent
+    while outer is not None:
+        if isinstance(outer, exp.With):
+            until = outer.expressions.index(inside) + bool(outer.recursive)
+            names = {folded(cte.alias): cte.alias for cte in outer.expressions[:until]} | names
+        elif (ctes := outer.args.get("with_")) is not None and ctes is not inside:
+            names = {folded(cte.alias): cte.alias for cte in ctes.expressions} | names
+        inside, outer = outer, outer.parent
+    return names
 
 
 def _named_tables(query: exp.Expr) -> Iterator[exp.Table]:

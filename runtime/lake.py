@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine, html, profiling
 from runtime.batch import new_tables
-from runtime.counts import reasons
+from runtime.counts import changed, reasons
 from runtime.delta import Store
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
@@ -25,7 +25,7 @@ from runtime.suggest import no_such_table
 from runtime.table import Table
 from runtime.upkeep import pins
 from runtime.upkeep.standing import Place
-from runtime.upkeep.states import readable, state_of
+from runtime.upkeep.states import state_at, state_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -67,10 +67,12 @@ class Lakehouse:
             return html.of_empty_lake(self.settings.lake)
         return html.of_snapshot(self.at())
 
-    def at(self, *, batch: int | None = None, as_of: str | datetime | None = None) -> Snapshot:
+    def at(self, *, batch: int | None = None, as_of: object = None) -> Snapshot:
         """The whole lake as of a batch, or as last published at or before a time (UTC by default).
 
-        Raises UsageError for a batch that is not there or a time before the first.
+        A time is ISO text, a date, a datetime, a numpy.datetime64 or a pandas.Timestamp; one given to the
+        second includes that second. Raises UsageError for a batch that is not there or a time before the
+        first.
         """
         if batch is None and as_of is None:
             return self._snapshot(required(self._ledger().last(), self.settings.lake))
@@ -79,8 +81,7 @@ class Lakehouse:
             raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
         if batch is not None:
             return self._snapshot(state_of(known, batch))
-        assert as_of is not None
-        return self._snapshot(_state_at(known, as_of))
+        return self._snapshot(state_at(known, as_of))
 
     def table(self, name: str) -> TableView:
         """One table, `layer.table`, as last published. Raises UsageError for an unknown name."""
@@ -209,7 +210,8 @@ class Lakehouse:
 
         A state has batch_id, kind, base (the batch whose content it continues), at (ISO 8601, UTC),
         files, records, tables, seconds, engine ('' where none was at work), code_version, pinned (the
-        label or None) and vacuumed_at (when it became unreadable, or None).
+        label or None) and vacuumed_at (when it became unreadable, or None). `records` are what it adds to
+        the counts of its base: a full refresh delivers none, and adds only what it judges otherwise.
         """
         known = self._known()
         states = sorted(known.batches.values(), key=lambda s: s.batch_id)
@@ -227,7 +229,14 @@ class Lakehouse:
             "engine",
             "code_version",
         )
-        return [{**{name: getattr(s, name) for name in shown}, **_kept(known, s.batch_id)} for s in states]
+        return [
+            {
+                **{name: getattr(s, name) for name in shown},
+                "records": changed(known, s),
+                **_kept(known, s.batch_id),
+            }
+            for s in states
+        ]
 
     @property
     def quarantine(self) -> Quarantine:
@@ -399,26 +408,3 @@ def _upkeep(known: Contents, lease: Mapping[str, Any] | None) -> dict[str, Any]:
 def _kept(known: Contents, batch: int) -> dict[str, str | None]:
     at = known.vacuumed.get(batch)
     return {"pinned": known.pins.get(batch), "vacuumed_at": at.isoformat() if at else None}
-
-
-def _state_at(known: Contents, as_of: str | datetime) -> State:
-    at = _instant(as_of)
-    states = sorted(known.batches.values(), key=lambda s: s.batch_id)
-    before = [s for s in states if s.published_at <= at]
-    if before:
-        return readable(known, before[-1])
-    raise UsageError(
-        f"Nothing was published at or before {at:%Y-%m-%d %H:%M:%S} UTC: the first state, batch "
-        f"{states[0].batch_id}, was published at {states[0].published_at:%Y-%m-%d %H:%M:%S} UTC."
-    )
-
-
-def _instant(as_of: str | datetime) -> datetime:
-    try:
-        at = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-    except ValueError:
-        raise UsageError(
-            f"--as-of: {as_of!r} is no time. Write it as 2026-11-20, '2026-11-20 10:00' or "
-            "2026-11-20T10:00:00+02:00; without an offset it is UTC."
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

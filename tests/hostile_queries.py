@@ -3,7 +3,47 @@
 `{lake}` stands for the lake's folder, `{outside}` for a folder beside it that holds `secret.csv`.
 """
 
+FILE = "{lake}/_ledger/_delta_log/00000000000000000000.json"
+# The same file, its name with a long s and a Kelvin sign: Unicode's lower case makes them s and k.
+NEARLY = FILE.replace("json", "j\u017fon")
+SECRET = "{lake}/unpublished.csv"
+
+# A name of a CTE, used where that CTE is not in scope, is a file or a table of the machine.
+OUT_OF_SCOPE = tuple(
+    f"""{statement.replace("FILE", f'"{name}"')}"""
+    for name in (FILE, SECRET)
+    for statement in (
+        "select b.* from (with FILE as (select 1) select 1) a, FILE b",
+        "select b.* from FILE b, (with FILE as (select 1) select 1) a",
+        "with x as (with FILE as (select 1) select 1) from FILE",
+        "with x as (from FILE), FILE as (select 1) from x",
+        "with FILE as (from FILE) from FILE",
+        "with recursive FILE as (select * from FILE limit 1) from FILE",
+        "with recursive FILE(n) as (select 1 from FILE union all select n + 1 from FILE) from FILE",
+        "with recursive t(n) as ((with FILE as (select 1) from FILE) union all select 2 from FILE) from t",
+        "(with FILE as (select 1) from FILE) union all from FILE",
+        "from FILE union all (with FILE as (select 1) from FILE)",
+        "(with FILE as (select 1) from FILE) except (from FILE intersect select 1)",
+        "select (with FILE as (select 1) select 1), (select count(*) from FILE)",
+        "select 1 where exists (with FILE as (select 1) from FILE) and exists (from FILE)",
+        "select 1 in (with FILE as (select 1) from FILE) order by (select count(*) from FILE)",
+        "from range(1) r, lateral (with FILE as (select r.range) from FILE) a, lateral (from FILE) b",
+        "select * from (values (1)) v join (with FILE as (select 1) from FILE) a on exists (from FILE)",
+        "describe select * from (with FILE as (select 1) select 1) a, FILE b",
+        "explain select * from (with FILE as (select 1) select 1) a, FILE b",
+        "select * from (with FILE as (select 1) select 1) a, (describe FILE) b",
+        "select * from (with FILE as (select 1) select 1) a, (summarize FILE) b",
+        "pivot (from FILE, (with FILE as (select 1) select 1)) on 1 in (1) using count(*)",
+    )
+)
+
 DUCKDB = (
+    *OUT_OF_SCOPE,
+    f'with "{NEARLY}" as (select 1) from "{FILE}"',
+    f'with "{FILE}" as (select 1) from "{NEARLY}"',
+    'from information_schema."x/../../{lake}/unpublished.csv"',
+    "from information_\u017fchema.tables",
+    "from gold.u\u017fers",
     "copy (select 1) to '{outside}/out.csv'",
     "copy (select 1) to '{lake}/out.csv'",
     "copy gold.users from '{outside}/secret.csv'",
@@ -87,6 +127,19 @@ DUCKDB = (
 )
 
 SPARK = (
+    "select b.* from (with lake_1_gold_users as (select 1) select 1) a, lake_1_gold_users b",
+    "select b.* from lake_1_gold_users b, (with lake_1_gold_users as (select 1) select 1) a",
+    "with x as (select * from y), y as (select 1) select * from x",
+    "with x as (select * from x) select * from x",
+    "with x as (with y as (select 1) select * from y) select * from y",
+    "(with y as (select 1) select * from y) union all select * from y",
+    "select * from y union all (with y as (select 1) select * from y)",
+    "select (with y as (select 1) select count(*) from y), (select count(*) from y)",
+    "select 1 where exists (with y as (select 1) select * from y) and exists (select * from y)",
+    "select * from range(1) r, lateral (with y as (select r.id) select * from y), lateral (select * from y)",
+    "explain select * from (with y as (select 1) select 1) a, y b",
+    "with `\u212a` as (select 1) select * from k",
+    "select * from gold.u\u017fers",
     "insert overwrite directory '{outside}/out' select 1",
     "insert overwrite local directory '{lake}/out' using csv select 1",
     "load data inpath '{outside}/secret.csv' into table gold.users",

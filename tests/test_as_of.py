@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+import numpy
+import pandas
 import pytest
 
 from lakehouse import Lakehouse
+from runtime.cli import main
 from runtime.engine import Engine
 from runtime.errors import LakehouseError, UsageError
-from runtime.lake import _instant
+from runtime.ledger import Contents, State
 from runtime.query import run_on_engine
 from runtime.snapshot import Snapshot
+from runtime.upkeep.states import instant, state_at
 from tests.deliveries import Deliveries, event, play, song
 
 pytestmark = pytest.mark.engine
@@ -75,7 +80,7 @@ def test_every_batch_answers_over_all_layers_as_it_was(two_batches: Lakehouse, e
 
 @pytest.mark.long_on_spark
 def test_a_time_means_the_last_state_published_at_or_before_it(two_batches: Lakehouse) -> None:
-    first, second = (_instant(state["at"]) for state in two_batches.history())
+    first, second = (instant(state["at"]) for state in two_batches.history())
     tick = timedelta(microseconds=1)
     for at, batch in ((first, 1), (second - tick, 1), (second, 2), (second + timedelta(days=9), 2)):
         assert two_batches.at(as_of=at).batch_id == batch
@@ -85,6 +90,63 @@ def test_a_time_means_the_last_state_published_at_or_before_it(two_batches: Lake
         UsageError, match=r"Nothing was published at or before .* the first state, batch 1, was"
     ):
         two_batches.at(as_of=first - tick)
+
+
+def test_a_time_as_history_prints_it_selects_the_batch_it_stands_beside(
+    open_lake: OpenLake, deliveries: Deliveries, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = open_lake("lake", deliveries)
+    deliver(deliveries, 1)
+    lake.run()
+    for label in ("2", "3"):
+        if label == "2":
+            deliver(deliveries, 2)
+        else:
+            rmtree(deliveries.log_data)
+            deliver(deliveries, 3)
+        lake.run()
+        lake.optimize()
+    assert main(["history", "--lake", lake.settings.lake]) == 0
+    found = [re.match(r"\s+(\d+)  \w+ +(\S+ \S+)", line) for line in capsys.readouterr().out.splitlines()]
+    printed = {int(line[1]): line[2] for line in found if line}
+    assert len(printed) == len(lake.history())
+    for batch, at in printed.items():
+        assert lake.at(as_of=at).batch_id == batch
+
+
+def test_a_time_includes_all_of_its_last_digit_in_every_form_it_is_given_in() -> None:
+    states = {
+        batch: State(batch, "run", None, f"2026-11-30T20:39:{second}+00:00", {})
+        for batch, second in ((1, "36.200300"), (2, "38.500700"), (3, "38.500900"), (4, "59.000000"))
+    }
+    known = Contents({}, tuple(states.values()), {})
+    for at, batch in (
+        ("2026-11-30 20:39:36", 1),
+        ("2026-11-30T20:39:37", 1),
+        ("2026-11-30 20:39:38", 3),
+        ("2026-11-30 20:39:38.500", 3),
+        ("2026-11-30 20:39:38.5008", 2),
+        ("2026-11-30 20:39:38.000", 1),
+        ("2026-11-30T22:39:36+02:00", 1),
+        ("2026-12-01", 4),
+        (date(2026, 12, 1), 4),
+        (datetime(2026, 11, 30, 20, 39, 38), 3),  # noqa: DTZ001
+        (datetime(2026, 11, 30, 20, 39, 38, 500_700, UTC), 2),
+        (numpy.datetime64("2026-11-30T20:39:38"), 3),
+        (numpy.datetime64("2026-11-30T20:39:38.500700123", "ns"), 2),
+        (pandas.Timestamp("2026-11-30T21:39:38+0100"), 3),
+        (pandas.Timestamp("2026-11-30 20:39:38.500700001"), 2),
+    ):
+        assert state_at(known, at).batch_id == batch, at
+    for early in ("2026-11-30 20:39:35", "2026-11-30T21:39:35+01:00"):
+        with pytest.raises(UsageError, match=r"before 2026-11-30 20:39:35 UTC: .* 2026-11-30 20:39:36\.2003"):
+            state_at(known, early)
+    for wrong in (
+        "soon", "", 20261130, 1.5, True, pandas.NaT, numpy.datetime64("NaT"), time(),
+        "0001-01-01T00:00+05:00", numpy.datetime64(10**9, "Y"), timedelta(1), b"2026-11-30",
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match="is no time"):
+            state_at(known, wrong)
 
 
 @pytest.mark.long_on_spark

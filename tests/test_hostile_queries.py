@@ -29,6 +29,7 @@ def published(engine: Engine, engine_name: str, tmp_path_factory: pytest.TempPat
     (folder / "secret.csv").write_text("secret\n1\n", encoding="utf-8")
     lake = sources.lake(folder / "lake", engine_name)
     lake.run()
+    (folder / "lake" / "unpublished.csv").write_text("secret\n1\n", encoding="utf-8")
     return lake
 
 
@@ -95,6 +96,11 @@ def test_the_command_line_tells_of_it_in_one_paragraph(
         "pivot gold.users on level in ('free', 'paid') using count(*)",
         "select list_transform([1], lambda x: x + 1), (select max(user_id) from gold.users)",
         "select table_name from information_schema.tables",
+        "with A as (select 1), b as (from a) select (select 1 from B), * from (from b) c, lateral (from A)",
+        "with a as (select 1) from a union all (with b as (from a) select b.* from b, a)",
+        "with a as (with a as (select 1) from a) from a where exists (from a)",
+        "with recursive a as (select 1 as n), t as (from a union select 2 from t, A b where t.n < 9) from t",
+        "with recursive t(n) as (with o as (select 1) from o union all select 2 from t where n < 2) from t",
     ],
 )
 def test_a_reading_statement_of_duckdb_is_none_of_these(published: Lakehouse, statement: str) -> None:
@@ -115,6 +121,8 @@ def test_a_reading_statement_of_duckdb_is_none_of_these(published: Lakehouse, st
         "explain select 1",
         "describe gold.users",
         "show tables",
+        "with A as (select 1 as n), b as (select a.n from a) select A.n, B.n from B, a where 1 in (from b)",
+        "with a as (select 1) select * from a union all (with b as (select * from a) select * from b)",
         "select max_by(level, user_id) filter (where user_id > 1), array(1)[0] from gold.users",
         "select users.level, gold.users.user_id from gold.users where level in ('free')",
         "select year(start_time), date_format(start_time, 'EEEE') from gold.songplays order by 1 limit 1",

@@ -119,6 +119,24 @@ def test_the_page_of_an_older_batch_is_of_that_batch(
         lake.report(batch=9)
 
 
+def test_a_full_refresh_counts_no_record_a_second_time(
+    open_lake: Callable[..., Lakehouse], deliveries: Deliveries, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = open_lake("a", deliveries)
+    for number in (1, 2):
+        deliveries.logs(f"{number}.json", [play(sessionId=number), event(userId="none", sessionId=number)])
+        lake.run()
+        lake.run(full_refresh=True)
+    assert "4 records were delivered: 2 accepted" in lake.report()
+    assert "2 records were delivered: 1 accepted" in lake.report(batch=2)
+    states = lake.history()
+    counts = [[s["records"][o] for o in ("delivered", "accepted", "quarantined")] for s in states]
+    assert counts == [[2, 1, 1], [0, 0, 0], [2, 1, 1], [0, 0, 0]]
+    assert main(["history", "--lake", lake.settings.lake]) == 0
+    rebuilt = [line.split() for line in capsys.readouterr().out.splitlines() if "full refresh" in line]
+    assert [line[5:9] for line in rebuilt] == [["0", "0", "0", "0"]] * 2
+
+
 def test_a_lake_without_plays_has_a_page_too(
     open_lake: Callable[..., Lakehouse], deliveries: Deliveries
 ) -> None:

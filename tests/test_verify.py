@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
@@ -432,6 +435,54 @@ def test_damage_that_a_rebuild_or_a_run_mends_is_mended_by_it(lake: Lakehouse) -
     assert findings(lake.verify()) != {}
     lake.run(full_refresh=True)
     assert findings(lake.verify()) == {}
+
+
+@long_on_spark
+def test_a_deletion_vector_of_a_stranger_is_no_damage_once_it_is_rolled_back(lake: Lakehouse) -> None:
+    add_deletion_vector(lake, "gold.users")
+    assert ("head", "gold.users") in findings(lake.verify(["users"]))
+    lake.run()
+    assert findings(lake.verify(["users"])) == {}
+    add_deletion_vector(lake, "gold.users")
+    lake.run()
+    assert findings(lake.verify(["users"])) == {}
+
+
+def add_deletion_vector(lake: Lakehouse, table: str) -> None:
+    """Commit what a Delta writer does that deletes rows by marking them: the file stays, as another."""
+    opened = DeltaTable(str(damaging.folder(lake, table)))
+    file = data_files(lake, table)[0].relative_to(damaging.folder(lake, table)).as_posix()
+    log = [damaging.commit_file(lake, table, v).read_text() for v in range(opened.version() + 1)]
+    actions = [json.loads(line) for commit in log for line in commit.splitlines()]
+    add = next(a["add"] for a in reversed(actions) if a.get("add", {}).get("path") == file)
+    features = ["deletionVectors"]
+    vector = {
+        "storageType": "i", "pathOrInlineDv": "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
+        "sizeInBytes": 40, "cardinality": 6,
+    }  # fmt: skip
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7}
+    removed = {"path": file, "deletionTimestamp": 1, "dataChange": True, "size": add["size"]}
+    commit = [
+        {"protocol": {**protocol, "readerFeatures": features, "writerFeatures": features}},
+        {"add": {**add, "deletionVector": vector}},
+        {"remove": {**removed, "partitionValues": {}, "extendedFileMetadata": True}},
+        {"commitInfo": {"operation": "DELETE", "timestamp": 1}},
+    ]
+    text = "\n".join(map(json.dumps, commit)) + "\n"
+    damaging.commit_file(lake, table, opened.version() + 1).write_text(text)
+
+
+@long_on_spark
+@pytest.mark.parametrize(("factor", "is_damage"), [(1 + 2**-52, False), (1 + 1e-7, True), (math.inf, True)])
+def test_the_last_bits_of_a_double_are_no_damage_to_what_a_rebuild_makes(
+    lake: Lakehouse, factor: float, is_damage: bool
+) -> None:
+    def change(rows: pa.Table) -> pa.Table:
+        at = rows.column_names.index("duration")
+        return rows.set_column(at, "duration", pc.multiply(rows.column(at), pa.scalar(factor)))
+
+    damaging.rewrite(lake, "gold.songs", change, log_too=True)
+    assert (("rebuild", "gold.songs") in findings(lake.verify(["songs"]))) == is_damage
 
 
 @long_on_spark

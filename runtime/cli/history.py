@@ -11,7 +11,7 @@ from runtime.cli import completing
 from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_rows
 from runtime.cli.profiles import COUNTED, PART, shown
-from runtime.cli.texts import change_text, when
+from runtime.cli.texts import change_text, when, whens
 
 COMMIT = ("version", "at", "operation", "batch_id")
 RECORDS = ("delivered", "accepted", "quarantined")
@@ -68,11 +68,13 @@ def _show_profiles(asked: Invocation, table: str | None) -> None:
 
 def _describe(asked: Invocation, states: list[dict[str, Any]]) -> None:
     notes = [_note(s) for s in states]
+    # --as-of takes the time that stands here, and finds the batch it stands beside.
+    rows = [_state(s, at) for s, at in zip(states, whens([s["at"] for s in states]), strict=True)]
     if any(notes):
-        rows = [(*_state(s), note) for s, note in zip(states, notes, strict=True)]
+        rows = [(*row, note) for row, note in zip(rows, notes, strict=True)]
         emit_rows((*STATE, NOTE), rows, "table", right=RIGHT)
     else:
-        emit_rows(STATE, [_state(s) for s in states], "table", right=RIGHT)
+        emit_rows(STATE, rows, "table", right=RIGHT)
     if asked.verbose:
         emit("\n")
         emit_rows(VERSION, _versions(states), "table")
@@ -83,12 +85,11 @@ def _commit(commit: dict[str, Any]) -> list[Any]:
     return [at if name == "at" else commit[name] for name in COMMIT]
 
 
-def _state(state: dict[str, Any]) -> tuple[str, ...]:
+def _state(state: dict[str, Any], at: str) -> tuple[str, ...]:
     records = [f"{state['records'].get(name, 0):,}" for name in RECORDS]
     files = f"{sum(state['files'].values()):,}"
     changed = _changed(state)
     took = f"{state['seconds']:.1f}"
-    at = when(state["at"])
     return str(state["batch_id"]), state["kind"], at, files, *records, changed, took, state["engine"]
 
 

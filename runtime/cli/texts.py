@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -24,6 +24,14 @@ def size_text(size: float) -> str:
 def when(at: str) -> str:
     """An ISO 8601 instant to the second, UTC."""
     return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def whens(instants: Sequence[str]) -> list[str]:
+    """Instants as `when` writes them, to the millisecond where two are of one second."""
+    seconds = [when(at) for at in instants]
+    if len(set(seconds)) == len(seconds):
+        return seconds
+    return [f"{w}.{datetime.fromisoformat(at):%f}"[:-3] for w, at in zip(seconds, instants, strict=True)]
 
 
 def change_text(change: Mapping[str, int]) -> str:

@@ -18,6 +18,7 @@ from runtime.table import Table
 if TYPE_CHECKING:
     import duckdb
 
+FLOATING = ("double", "float")
 CHANGES = ("inserted", "updated", "deleted")
 AT_ONCE = 10_000  # rows turned into Python values at a time
 
@@ -52,7 +53,8 @@ class TableDiff:
     """How one table differs between two states. Iterating gives every Change, in the order of the key.
 
     Rows are read when they are asked for; `old` and `new` are the files only one state has. `only` is a
-    condition on the rows compared.
+    condition on the rows compared. Floating-point numbers within `tolerance`, relative to the larger, are
+    equal.
     """
 
     table: Table
@@ -61,6 +63,7 @@ class TableDiff:
     key: Key | None
     connection: duckdb.DuckDBPyConnection
     only: str = "true"
+    tolerance: float = 0.0
 
     def __iter__(self) -> Iterator[Change]:
         return self.rows()
@@ -138,8 +141,20 @@ class TableDiff:
                    case when o._n is not null then {_packed("o", self._columns)} end as before,
                    case when n._n is not null then {_packed("n", self._columns)} end as after,
                    coalesce(o._n, n._n) as _n
-            from o full join n on {same} and o._n = n._n
+            from o full join n on {same} and o._n = n._n{self._unlike if self.tolerance else ""}
         """
+
+    @property
+    def _unlike(self) -> str:
+        """Without the pairs that differ in nothing but the last digits of floating-point numbers."""
+        floating = {c.name for c in self.table.columns if c.type in FLOATING}
+        alike = []
+        for name in self._columns:
+            a, b = f"o.{quoted(name)}", f"n.{quoted(name)}"
+            near = f"abs({a} - {b}) <= {self.tolerance!r} * greatest(abs({a}), abs({b}))"
+            near = f" or (isfinite({a}) and isfinite({b}) and {near})" if name in floating else ""
+            alike.append(f"({a} is not distinct from {b}{near})")
+        return f" where o._n is null or n._n is null or ({' and '.join(alike)}) is not true"
 
     @property
     def _named(self) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from runtime.delta import Store, file_list
 from runtime.ledger import Contents
 from runtime.logs import Log, added, digest_of
 from runtime.verify.verdict import Check, first_line, judged
 
+VECTOR = ("storageType", "pathOrInlineDv", "offset")
 MEASURES = ("rows", "files", "bytes")
 LOG_MEND = "Put the table's _delta_log back from a backup."
 HEAD_MEND = "Put it back with: python lakehouse.py run"
@@ -24,7 +26,8 @@ class History:
     digests: dict[int, str] = field(default_factory=dict)
     sizes: dict[int, Mapping[str, int]] = field(default_factory=dict)
     added: dict[int, list[str]] = field(default_factory=dict)
-    live: dict[str, tuple[int, int]] = field(default_factory=dict)  # path in the log -> bytes, rows
+    # path in the log and id of a deletion vector -> bytes, rows
+    live: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     broken: str | None = None  # why the rest cannot be followed
 
     def follow(self, log: Log, upto: int) -> None:
@@ -57,9 +60,15 @@ class History:
     def _act(self, action: Mapping[str, Mapping[str, object]]) -> None:
         if add := action.get("add"):
             stats = json.loads(str(add["stats"]))
-            self.live[str(add["path"])] = int(str(add["size"])), int(stats["numRecords"])
+            self.live[_identity(add)] = int(str(add["size"])), int(stats["numRecords"])
         elif gone := action.get("remove"):
-            self.live.pop(str(gone["path"]), None)
+            self.live.pop(_identity(gone), None)
+
+
+def _identity(action: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells a live file from others: a commit may remove a path and add it with a deletion vector."""
+    vector = action.get("deletionVector") or {}
+    return str(action["path"]), "@".join(str(vector.get(name, "")) for name in VECTOR)
 
 
 def check_history(
@@ -152,7 +161,7 @@ def _opened(store: Store, name: str, published: int, history: History) -> Iterat
 
 
 def _same(paths: Iterable[str], history: History, published: int) -> bool:
-    return published != max(history.sizes) or set(paths) == set(history.live)
+    return published != max(history.sizes) or set(paths) == {path for path, _ in history.live}
 
 
 def _beyond(there: Iterable[int], published: int) -> Iterator[str]:

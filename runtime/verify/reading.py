@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime.delta import Store
+from runtime.diff.changes import FLOATING
 from runtime.keys import key_columns
 from runtime.query import closed_connection, quoted, text_literal
 from runtime.snapshot import Files, select_rows
@@ -80,7 +81,11 @@ def digest(connection: duckdb.DuckDBPyConnection, stored: Stored, parts: int) ->
 
     Reads every column of every row. Raises duckdb.Error where a file cannot be read.
     """
-    content = ", ".join(quoted(name) for name in stored.table.content)
+    columns = [c for c in stored.table.columns if c.name in stored.table.content]
+    # Ten digits: numbers that differ by more than a billionth are written differently.
+    content = ", ".join(
+        f"format('{{:.9e}}', {quoted(c.name)})" if c.type in FLOATING else quoted(c.name) for c in columns
+    )
     every = ", ".join(quoted(name) for name in stored.table.column_names)
     part = part_of(stored.table, parts)
     found = connection.execute(
