@@ -8,9 +8,12 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 # Whatever a terminal might obey, or that shows text in another order than it is read.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARK = uuid4().hex  # no data can hold it: it is another in every process
+_DECIMAL = re.compile(rf'"{_MARK}([-0-9.]+)"')
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -20,14 +23,14 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def as_json(value: Any) -> Any:
-    """What `json.dumps` takes: instants ISO 8601, bytes hex, no number JSON does not have."""
+    """What `to_json` takes: instants ISO 8601, bytes hex, no number JSON does not have."""
     match value:
         case None | bool() | int() | str():
             return value
         case float():
             return value if math.isfinite(value) else None
         case Decimal():
-            return _number(value)
+            return value if value.is_finite() else None
         case datetime():
             return _instant(value)
         case date() | time():
@@ -46,7 +49,9 @@ def as_text(value: Any) -> str | None:
     """The same as text, None for NULL: numbers in full, nested values as JSON."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float | Decimal):
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, int | float):
         return str(value)
     plain = as_json(value)
     return plain if isinstance(plain, str | None) else to_json(plain)
@@ -54,7 +59,8 @@ def as_text(value: Any) -> str | None:
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """JSON as people read it, not \\u-escaped; but nothing in it that a terminal would obey."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, default=_marked)
+    text = _DECIMAL.sub(lambda m: m[1], text)
     return _UNSEEN.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
 
 
@@ -63,10 +69,11 @@ def _spelled(character: str) -> str:
     return _NAMED.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
 
 
-def _number(value: Decimal) -> int | float | None:
-    if not value.is_finite():
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
+def _marked(value: Any) -> str:
+    """A decimal as a text that becomes a number with all its digits: Python's encoder knows floats only."""
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} is no value of JSON")
+    return f"{_MARK}{value:f}"
 
 
 def _instant(at: datetime) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from io import StringIO
 from itertools import islice
 from typing import Any, TextIO
 
@@ -57,12 +55,15 @@ def coloured(stream: TextIO) -> bool:
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Row], header: bool = True) -> Iterator[str]:
-    """CSV, NULL as nothing. Data is kept exactly, unless a terminal would have to read it."""
+    """CSV as PostgreSQL writes it: NULL as nothing, an empty text as "".
+
+    Data is kept exactly, unless a terminal would have to read it.
+    """
     wanted = visible if sys.stdout.isatty() else str
     if header:
         yield _csv_line(wanted(c) for c in columns)
     for row in rows:
-        yield _csv_line("" if (t := as_text(v)) is None else wanted(t) for v in row)
+        yield _csv_line(None if (t := as_text(v)) is None else wanted(t) for v in row)
 
 
 def aligned(columns: Sequence[str], rows: Sequence[Row], right: Collection[str]) -> Iterator[str]:
@@ -91,10 +92,13 @@ def _objects(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     yield "]" if opening == "," else "[]"
 
 
-def _csv_line(cells: Iterable[str]) -> str:
-    line = StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+def _csv_line(cells: Iterable[str | None]) -> str:
+    return ",".join("" if cell is None else _csv_cell(cell) for cell in cells)
+
+
+def _csv_cell(text: str) -> str:
+    is_plain = text and not any(mark in text for mark in ',"\r\n')
+    return text if is_plain else f'"{text.replace(chr(34), chr(34) * 2)}"'
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], styles: Sequence[str]) -> str:
