@@ -11,7 +11,7 @@ from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json
 from runtime.cli.parameters import batch_option
 from runtime.cli.texts import size_text
-from runtime.cli.writing import written_to
+from runtime.cli.writing import replace_file, written_to
 
 STDOUT = Path("-")
 ADVICE = "Name a file with --out in a folder that you may write in, or - for stdout."
@@ -37,7 +37,7 @@ def report(asked: Invocation, out: Path, batch: int | None) -> None:
         return
     with written_to("report", out, ADVICE):
         _try(out)
-    out.write_text(lake.report(batch), encoding="utf-8")
+    replace_file(out, lake.report(batch))
     if asked.format == "json":
         emit_json({"out": str(out), "bytes": out.stat().st_size})
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,24 @@ def written_to(command: str, out: Path, advice: str) -> Iterator[None]:
         if error.errno in (None, errno.ENOSPC, errno.EDQUOT):
             raise
         raise UsageError(f"{command}: {out} cannot be written: {_reason(error)}. {advice}") from error
+
+
+def replace_file(out: Path, text: str) -> None:
+    """Write a file whole, or leave the one that was there: a disk may fill up meanwhile."""
+    page = Path(os.path.realpath(out))  # a link stays a link
+    if page.exists() and not page.is_file():  # a pipe, a terminal
+        page.write_text(text, encoding="utf-8")
+        return
+    new = page.with_name(f".{os.getpid()}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        if page.exists():
+            shutil.copymode(page, new)
+        new.replace(page)
+    except PermissionError:  # the file is ours to write, and its folder is not
+        page.write_text(text, encoding="utf-8")
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _reason(error: OSError) -> str:

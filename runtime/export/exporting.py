@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.diff import Diff, TableDiff, around_optimize, compare
-from runtime.errors import LakehouseError, LeaseHeld, TargetError
+from runtime.errors import LakehouseError, LeaseHeld, TargetError, UsageError
 from runtime.export.altered import altered, miscounted
 from runtime.export.ddl import RECORD, Star, bare, columns_of, key_of, listed
 from runtime.export.target import Target, transaction
@@ -78,6 +78,11 @@ class Export:
     def to(self, uri: str) -> Exported:
         """Bring the target to the snapshot's batch. Raises TargetError, LeaseHeld."""
         begun = time.monotonic()
+        if lacking := [t.name for t in self.star.tables if t.name not in self.snapshot.versions]:
+            raise UsageError(
+                f"export: batch {self.snapshot.batch_id} has no {', '.join(lacking)}: the code declares more "
+                "tables than that batch holds. Export a later batch, or `run` first to fill them."
+            )
         with transaction(uri) as target:
             _lock(target, self.star.schema)
             found = self._relations(target)
