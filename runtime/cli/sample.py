@@ -43,6 +43,8 @@ def sample(asked: Invocation, out: Path, **arguments: Any) -> None:
         emit(_written(out, arguments) + "\n")
     where = shlex.quote(str(out / "song_data")), shlex.quote(str(out / "log_data"))
     words = f"run --song-data {where[0]} --log-data {where[1]}"
+    if arguments["dirty"] and asked.target is None and asked.lake is None:
+        words += f" --lake {shlex.quote(str(out / 'lakehouse'))}"  # not into the lake of other data
     asked.say(f"next: {asked.next_command(words)}")
 
 
