@@ -88,6 +88,8 @@ def test_a_lake_one_may_not_write_to_is_named_and_can_be_read(
                 said.stderr
             )
             assert b"DAMAGED" not in said.stdout
+        assert said.stdout.count(b"\nok  ") == 8, said.stdout  # verify answers what needs no room to write
+        assert b"unknown  rebuild     not compared with a rebuild" in said.stdout
         assert ended("query", places[0], "from gold.users", before=AS_ANYBODY).returncode == 0
     finally:
         for folder in folders:

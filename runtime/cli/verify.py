@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from runtime.cli.display import display
 from runtime.cli.invocation import Invocation, command
@@ -10,7 +10,7 @@ from runtime.cli.output import emit_json, emit_lines, emit_rows
 from runtime.cli.parameters import table_option
 from runtime.cli.texts import count
 from runtime.values import visible
-from runtime.verify.verdict import Check
+from runtime.verify.verdict import Check, Verdict
 
 COLUMNS = ("check", "table", "ok", "found", "detail")
 ALWAYS = ("rules",)  # questions whose answer is told even where it is no damage
@@ -33,15 +33,18 @@ def verify(asked: Invocation, table: tuple[str, ...]) -> int:
     elif asked.format == "csv":
         emit_rows(COLUMNS, [[getattr(c, name) for name in COLUMNS] for c in found.checks], "csv")
     else:
-        emit_lines(_told(found.checks, each=asked.verbose))
-    wrong = sum(not check.ok for check in found.checks)
+        emit_lines(_told(found, each=asked.verbose))
+    wrong = sum(not check.ok for check in found.checks) - (found.refused is not None)
+    if found.refused and not wrong:
+        raise found.refused  # what could be asked has been answered
     told = f"{count(wrong, 'check')} found damage" if wrong else "nothing is damaged"
     asked.say(f"batch {found.batch_id}: {count(len(found.checks), 'check')}, {told}")
     return int(not found.ok)
 
 
-def _told(checks: Sequence[Check], *, each: bool) -> Iterator[str]:
+def _told(verdict: Verdict, *, each: bool) -> Iterator[str]:
     """A line a question, and what there is to say about each table."""
+    checks = verdict.checks
     for question in dict.fromkeys(check.check for check in checks):
         asked = [check for check in checks if check.check == question]
         quiet = [] if each else [c for c in asked if c.ok and not c.detail and question not in ALWAYS]
@@ -50,11 +53,11 @@ def _told(checks: Sequence[Check], *, each: bool) -> Iterator[str]:
             yield f"{'ok':9}{question:12}{tables}"
         for check in asked:
             if check not in quiet:
-                yield from _lines(check)
+                yield from _lines(check, "unknown" if verdict.refused and check is checks[-1] else "DAMAGED")
 
 
-def _lines(check: Check) -> Iterator[str]:
+def _lines(check: Check, ill: str) -> Iterator[str]:
     where = f"{check.table}: " if check.table else ""
-    yield visible(f"{'ok' if check.ok else 'DAMAGED':9}{check.check:12}{where}{check.found}")
+    yield visible(f"{'ok' if check.ok else ill:9}{check.check:12}{where}{check.found}")
     for line in check.detail:
         yield visible(f"{'':21}{line}")

@@ -16,7 +16,7 @@ from runtime.verify.verdict import Check, first_line, judged
 VECTOR = ("storageType", "pathOrInlineDv", "offset")
 MEASURES = ("rows", "files", "bytes")
 LOG_MEND = "Put the table's _delta_log back from a backup."
-HEAD_MEND = "Put it back with: python lakehouse.py run"
+HEAD_MEND = "Put it back with: python lakehouse.py optimize (the next run does so, too)"
 
 
 @dataclass

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runtime.errors import LakehouseError
+
 SHOWN = 10  # details listed for one check
 
 
@@ -26,6 +28,7 @@ class Verdict:
 
     batch_id: int | None
     checks: Sequence[Check]
+    refused: LakehouseError | None = None  # why the comparison with a rebuild was not made
 
     @property
     def ok(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runtime import fingerprints
 from runtime.engine import Engine
-from runtime.errors import UsageError
+from runtime.errors import DiskFull, NotWritable, UsageError
 from runtime.lease import is_held
 from runtime.ledger import Contents, Ledger, State
 from runtime.runner import changed_rules, changed_shapes
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 def verify(place: Place, engine: Callable[[], Engine], names: Sequence[str] = ()) -> Verdict:
     """Check the tables named, all by default; a bare name means gold.
 
-    Damage is told in the verdict. Raises UsageError for an unknown table and for a lake without a batch,
-    EngineError when the engine does not start.
+    Damage is told in the verdict, and where a rebuild has no room to be written. Raises UsageError for an
+    unknown table and for a lake without a batch, EngineError when the engine does not start.
     """
     found = read_ledger(place)
     if isinstance(found, Check):
@@ -44,7 +44,14 @@ def verify(place: Place, engine: Callable[[], Engine], names: Sequence[str] = ()
     there = [name for name in place.tables if name in place.last_of(known).tables]
     wanted = [_named(name, there) for name in names] or there
     work = _Verifying(place, engine, ledger, known, wanted, is_whole=not names)
-    return Verdict(place.last_of(known).batch_id, list(work.checks()))
+    checks, refused = list[Check](), None
+    try:
+        for check in work.checks():
+            checks.append(check)
+    except (NotWritable, DiskFull) as error:  # the other questions need no room to write
+        checks.append(Check("rebuild", None, False, f"not compared with a rebuild: {error}"))
+        refused = error
+    return Verdict(place.last_of(known).batch_id, checks, refused)
 
 
 def _named(name: str, there: Sequence[str]) -> str:
