@@ -38,6 +38,7 @@ class Lakeside:
     engine: Engine
     progress: Progress
     renames: Mapping[str, Renames] = field(default_factory=dict)  # by source
+    at: Table | None = None  # the table at work
 
 
 def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
@@ -148,9 +149,10 @@ def derive(bench: Workbench, table: Table) -> Changes:
 
 def carry_out(shared: Lakeside, bench: Workbench, table: Table, step: Callable[[], Changes]) -> None:
     """One table's step, told to whoever watches."""
-    begun = time.monotonic()
+    begun, shared.at = time.monotonic(), table
     with profiling.of(table.name, "plan"):
         bench.changes[table.name] = changes = step()
+    shared.at = None
     verb = "merge" if changes.updated or changes.deleted else VERBS[type(table.write)]
     verb = "unchanged" if changes.is_empty else verb
     shared.progress.table(table.name, verb, changes, time.monotonic() - begun)

@@ -6,6 +6,7 @@ The engines write rows; everything else about a table's log happens here.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from runtime import durability, revert, scratch
 from runtime.durability import put_torn_aside
-from runtime.errors import Fenced
+from runtime.errors import Fenced, UsageError, is_refused
 from runtime.logs import Log, adds
 from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
@@ -127,13 +128,14 @@ class Store:
 def open_table(uri: str, version: int | None = None, access: Access = AWS) -> DeltaTable | None:
     """The Delta table at `uri`, or None where there is none; what a power cut tore is put aside first.
 
-    Raises StorageError, NotWritable, DeltaError.
+    Raises StorageError, NotWritable, DeltaError; UsageError after a fork.
     """
     if not is_s3(uri):
         if not Path(uri, "_delta_log").is_dir():
             return None
         if version is None:
             put_torn_aside(uri)
+    _require_same_process()
     with told(uri, access):
         try:
             return DeltaTable(uri, version=version, storage_options=storage_options(uri, access))
@@ -148,6 +150,21 @@ def open_table(uri: str, version: int | None = None, access: Access = AWS) -> De
 def lacks_feature(refused: Exception) -> bool:
     """Whether delta-rs refuses to write because of a feature that another engine set on the table."""
     return "Unsupported table features" in str(refused)
+
+
+_opened_by: int | None = None  # the process that opened a table first
+
+
+def _require_same_process() -> None:
+    """Raises UsageError in a process forked from one that used delta-rs: its threads are not in it."""
+    global _opened_by
+    _opened_by = _opened_by or os.getpid()
+    if _opened_by != os.getpid():
+        raise UsageError(
+            "This process was forked from one that had opened a lake, and the threads of Delta's library do "
+            "not survive that. Start it with the method `spawn` "
+            "(multiprocessing.get_context('spawn')), or open lakes only after the fork."
+        )
 
 
 def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
@@ -292,6 +309,8 @@ class Heads:
         try:
             write(CommitProperties(max_commit_retries=0))
         except CommitFailedError as conflict:
+            if is_refused(conflict):
+                raise
             self._tables[name].update_incremental()
             raise self._foreign(name) from conflict
         self.wrote(name, may_be_nothing=True)
@@ -308,11 +327,20 @@ class Heads:
         return commit_metrics(table)
 
     @step("check versions")
-    def check(self) -> None:
-        """Every table is at the version we left it. Raises Fenced otherwise."""
+    def check(self, unsure: str | None = None, engine: str = "") -> None:
+        """Every table is at the version we left it. Raises Fenced otherwise.
+
+        `unsure`: the table that `engine` was writing to when it failed, maybe after its commit.
+        """
         for name, expected in self._expected.items():
             self._tables[name].update_incremental()
-            self._require(name, expected)
+            if name != unsure or not self._is_next_commit_of(engine, name):
+                self._require(name, expected)
+
+    def _is_next_commit_of(self, engine: str, name: str) -> bool:
+        if self._tables[name].version() != self._expected[name] + 1:
+            return False
+        return engine in str(self._tables[name].history(1)[0].get("engineInfo", "")).lower()
 
     def _require(self, name: str, version: int) -> None:
         if self._tables[name].version() != version:

@@ -96,7 +96,7 @@ def over_views(query: exp.Expr, tables: Collection[str], batch_id: int) -> tuple
             table.set("alias", exp.TableAlias(this=alias))
         table.set("db", None)
         # A CTE by the very name it has: Sail minds the case of its letters, and would look elsewhere.
-        table.set("this", exp.to_identifier(cte or used[name], quoted=True))
+        table.set("this", exp.to_identifier(cte or used[name], quoted=cte is not None))
     for column in query.find_all(exp.Column):
         if folded(f"{column.text('db')}.{column.table}") in known:
             column.set("db", None)

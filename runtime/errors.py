@@ -10,7 +10,8 @@ LakehouseError             3  internal: something the project should have preven
 ├── DeclarationError       2  a table is declared so that batches could not be taken in
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
 ├── CheckFailed            1  a check the user asked for found something
-├── TableDamaged           2  a published table is gone or cannot be read; --full-refresh rebuilds it
+├── LayerError             2  a table's own code or SQL fails
+├── LakeDamaged            2  files of the lake are gone or cannot be read
 ├── DiskFull               2  no room left where the lake lies
 ├── NotWritable            2  the user may not write where the lake lies
 ├── LeaseHeld              4  another run is writing to this lake
@@ -24,7 +25,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
+from errno import EACCES, EDQUOT, EFBIG, ENOENT, ENOSPC, EPERM, EROFS
 
 
 class LakehouseError(Exception):
@@ -87,8 +88,14 @@ class CheckFailed(LakehouseError):
     exit_code = 1
 
 
-class TableDamaged(LakehouseError):
-    """A published version of a table is gone, or is not what the ledger says."""
+class LayerError(LakehouseError):
+    """The code or the SQL that declares a table fails."""
+
+    exit_code = 2
+
+
+class LakeDamaged(LakehouseError):
+    """Files of the lake are gone or cannot be read: another program removed or changed them."""
 
     exit_code = 2
 
@@ -118,11 +125,28 @@ class Fenced(LakehouseError):
 # Engines and delta-rs pass on the text of the operating system's error, and neither its number nor a type.
 _NO_ROOM = tuple(os.strerror(number) for number in (ENOSPC, EDQUOT, EFBIG))
 _NO_RIGHT = tuple(os.strerror(number) for number in (EACCES, EPERM, EROFS))
+_GONE = (os.strerror(ENOENT), "not found", "No files found", "Find missing file")
 
 
 def is_disk_full(fault: BaseException) -> bool:
     """Whether a library failed for want of room."""
     return any(text in str(fault) for text in _NO_ROOM)
+
+
+def is_refused(fault: BaseException) -> bool:
+    """Whether the machine refused to write: no room, or no right to."""
+    return is_disk_full(fault) or any(text in str(fault) for text in _NO_RIGHT)
+
+
+def is_file_gone(fault: BaseException, place: str) -> bool:
+    """Whether a library missed a data file below this place."""
+    text = str(fault)
+    return place.strip("/") in text and ".parquet" in text and any(gone in text for gone in _GONE)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager
@@ -133,10 +157,16 @@ def room_needed(place: str) -> Iterator[None]:
     except LakehouseError:
         raise
     except Exception as fault:
-        if any(text in str(fault) for text in _NO_RIGHT) and not os.access(place, os.W_OK):
+        if is_file_gone(fault, place):
+            raise LakeDamaged(
+                f"{place}: files of the lake are gone: {first_line(fault)}. Another program removed them. "
+                "Nothing was published. `python lakehouse.py verify` says which; put them back from a backup."
+            ) from fault
+        if any(text in str(fault) for text in _NO_RIGHT):
             raise NotWritable(
-                f"{place}: this user may not write there. The lake stays as last published. Run as the user "
-                "who owns it, or give this one the right to write to all of its folders and files."
+                f"{place}: this user may not write there ({first_line(fault)}). The lake stays as last "
+                "published. Run as the user who owns it, or give this one the right to write to all of its "
+                "folders and files."
             ) from fault
         if not is_disk_full(fault):
             raise

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from runtime.durability import flush
-from runtime.errors import Fenced, LeaseHeld, StorageError, room_needed
+from runtime.errors import Fenced, LeaseHeld, NotWritable, StorageError, is_refused, room_needed
 from runtime.ledger import Ledger, now
 from runtime.profiling import step
+from runtime.s3.access import is_s3
 from runtime.s3.failures import told
 from runtime.silence import Silence
 
@@ -109,6 +110,7 @@ def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
     What S3 refuses in the block, to whichever client, is raised as StorageError.
     """
     with room_needed(str(Path(ledger.uri).parent)), told(ledger.uri, ledger.access):
+        _make_folder(ledger.uri)
         ledger.create()
         ledger.refresh()
         if is_held(ledger.lease()):
@@ -118,9 +120,22 @@ def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
             yield owner
         finally:
             owner.release()
-        flush(
-            ledger.uri
-        )  # a command that ends well said what it did for good; an interrupted one waits for no disk
+        flush(ledger.uri)  # not after an interrupt, which waits for no disk
+
+
+def _make_folder(uri: str) -> None:
+    """The folder of a local ledger. Raises NotWritable; delta-rs does not say why it cannot."""
+    if is_s3(uri):
+        return
+    try:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_refused(error):
+            raise
+        raise NotWritable(
+            f"{Path(uri).parent}: this folder cannot be made: {os.strerror(error.errno or 0)}. Name another "
+            "with --lake."
+        ) from error
 
 
 def is_held(lease: Mapping[str, Any] | None) -> bool:

@@ -35,7 +35,7 @@ from deltalake.exceptions import CommitFailedError
 
 from runtime.delta import PROPERTIES, Store, open_table
 from runtime.durability import put_torn_aside
-from runtime.errors import Fenced, StorageError, UsageError, is_disk_full
+from runtime.errors import Fenced, StorageError, UsageError, is_refused
 from runtime.profiling import step
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.failures import explained, told
@@ -329,7 +329,7 @@ class Ledger:
         try:
             write(properties)
         except CommitFailedError as error:
-            if is_disk_full(error):
+            if is_refused(error):
                 raise
             if refusal := self._refusal(error):
                 self._unsure.add(mark)

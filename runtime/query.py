@@ -3,13 +3,15 @@ nothing else; what it may do is judged by `dialect_duckdb` and `dialect_spark`."
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.dialect_duckdb import judged, with_nearest_column
 from runtime.dialect_spark import SHOW_TABLES, about, first_lines, over_views, reading_query
-from runtime.errors import UsageError
+from runtime.errors import UsageError, first_line, is_file_gone
 from runtime.s3.access import AWS, Access, is_s3
 from runtime.s3.duckdb import let_read
 
@@ -31,6 +33,10 @@ def closed_connection(
     """
     import duckdb
 
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # it was deleted, and DuckDB refuses to be closed without one
+        os.chdir("/")
     connection = duckdb.connect()
     connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors as well
     if is_s3(root):
@@ -125,6 +131,8 @@ def run_on_engine(snapshot: Snapshot, engine: Engine, statement: str) -> pyarrow
             return _columns(engine.spark.sql(rewritten))
         return engine.spark.sql(asked + rewritten).toArrow()
     except PySparkException as error:
+        if is_file_gone(error, snapshot.store.root):
+            raise snapshot.damaged(first_line(error)) from error
         raise UsageError(f"query: {first_lines(error)}") from error
 
 

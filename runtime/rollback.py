@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from runtime.delta import Heads, Store, file_list, lacks_feature, size
-from runtime.errors import Fenced, TableDamaged, is_disk_full
+from runtime.errors import Fenced, LakeDamaged, first_line, is_refused
 from runtime.lease import Owner
 from runtime.ledger import Contents, State, vacuum_row
 from runtime.logs import Log
@@ -27,7 +27,7 @@ REBUILD = "python lakehouse.py run --full-refresh"
 Head = DeltaTable | DeltaError | None
 
 
-class Damage(TableDamaged):
+class Damage(LakeDamaged):
     """A published table that cannot be put back. `torn`: its newest commits never reached the disk."""
 
     def __init__(self, store: Store, table: Table, version: int, why: str, *, torn: bool = False) -> None:
@@ -40,7 +40,7 @@ class Damage(TableDamaged):
         super().__init__(f"{store.uri(table.name)}: published version {version} cannot be read: {why}.")
 
 
-class DamagedTables(TableDamaged):
+class DamagedTables(LakeDamaged):
     """All damaged tables, and the command that goes on. `lost`: deliveries whose records are gone."""
 
     def __init__(self, found: Sequence[Damage], known: Contents, lost: Sequence[int]) -> None:
@@ -200,20 +200,20 @@ def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaT
             head.restore(version)
             return head
     except DeltaError as refused:
-        if is_disk_full(refused):
+        if is_refused(refused):
             raise
         if is_s3(log.uri) and (told := explained(refused, log.uri, store.access)):
             raise told from refused
         if log.versions()[-1] > versions[-1]:
             raise _rival(log.uri) from refused
         if not lacks_feature(refused):
-            raise Damage(store, declared, version, _first_line(refused)) from refused
+            raise Damage(store, declared, version, first_line(refused)) from refused
     try:
         revert(log, version)
     except FileExistsError as taken:
         raise _rival(log.uri) from taken
     except ValueError as refused:
-        raise Damage(store, declared, version, _first_line(refused)) from refused
+        raise Damage(store, declared, version, first_line(refused)) from refused
     table = store.open(declared.name)
     assert table is not None
     return table
@@ -224,10 +224,6 @@ def _rival(uri: str) -> Fenced:
         f"{uri}: someone else wrote to it while it was put back to its published version. "
         "Nothing was published; find the other writer, then run again: the next run rolls back."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".")
 
 
 def _without(

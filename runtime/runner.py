@@ -13,6 +13,7 @@ from runtime.batch import Lakeside
 from runtime.declarations import check_builds, check_declarations
 from runtime.delta import Store
 from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
+from runtime.layer_faults import layer_error
 from runtime.lease import Owner, claim, is_held
 from runtime.ledger import EMPTY, Contents, Ledger, State, profile_row
 from runtime.planning import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
@@ -21,6 +22,8 @@ from runtime.progress import Progress, Silent
 from runtime.publishing import publish
 from runtime.retrying import retry
 from runtime.rollback import DamagedTables, roll_back, rolled_back, unpublished
+from runtime.s3.access import is_s3
+from runtime.s3.failures import explained
 from runtime.settings import Settings
 from runtime.sources.content import Unreadable
 from runtime.sources.listing import BadFile
@@ -282,9 +285,13 @@ class Runner:
                 yield shared
         except LakehouseError:
             raise
-        except Exception:
+        except Exception as fault:
             owner.commit([])  # that another writer was in the way explains it better: both raise Fenced
-            shared.heads.check()
+            table = shared.at
+            shared.heads.check(table.name if table else None, running.name)
+            is_refusal = is_s3(self.store.root) and explained(fault, self.store.root, self.store.access)
+            if table and not is_refusal and (error := layer_error(table, fault, self.store.root)):
+                raise error from fault
             raise
         finally:
             heads.store.clear_scratch()

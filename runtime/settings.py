@@ -138,7 +138,7 @@ def _wrong(given: Given) -> str | None:
 
 def _located(given: Given, location: str, root: Path, problems: list[str]) -> Iterator[Given]:
     try:
-        place = resolved(location, root if given.in_file else Path.cwd())
+        place = resolved(location, root if given.in_file else Path())
         yield replace(given, value=place)
     except ValueError as error:
         problems.append(f"{given.where}: {error}")

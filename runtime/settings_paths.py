@@ -42,7 +42,15 @@ def _absolute(folder: Path, location: str) -> str:
     path = Path(location)
     # Only a shell expands ~, and only where it begins a word.
     path = path.expanduser() if path.parts[:1] == ("~",) else path
-    return os.path.normpath(folder.absolute() / path)
+    if not path.is_absolute():
+        try:
+            path = folder.absolute() / path
+        except FileNotFoundError:
+            raise ValueError(
+                f"{shown(location)} is taken from the working folder, which was deleted: change to another "
+                "folder, or give a whole path"
+            ) from None
+    return os.path.normpath(path)
 
 
 def is_s3(location: str) -> bool:
@@ -71,11 +79,21 @@ def misplaced(lake: str, sources: Mapping[str, str | None], root: Path) -> Itera
 
 
 def _misplaced_locally(lake: str, root: Path) -> Iterator[str]:
+    try:
+        Path(lake).stat()
+    except (FileNotFoundError, PermissionError):
+        pass
+    except NotADirectoryError:
+        yield f"lake {lake} lies below a file: choose a path of folders"
+        return
+    except OSError as error:  # a loop of links, a name too long
+        yield f"lake {lake} cannot be: {os.strerror(error.errno or 0)}"
+        return
     if misread := sorted(set(lake) & _MISREAD):
         yield f"lake {lake} has {' '.join(misread)} in its path, which Delta's libraries misread: rename it"
     if Path(lake).is_file():
         yield f"lake {lake} is a file: expected a folder"
-    place = Path(lake).resolve()
+    place = Path(os.path.realpath(lake))
     if place == root.resolve():
         yield f"lake {lake} is the repository itself: choose a folder such as data/lakehouse"
     for folder in CODE_FOLDERS:
@@ -99,4 +117,4 @@ def _within(inner: str, outer: str) -> bool:
     if is_s3(inner) or is_s3(outer):
         return f"{inner}/".startswith(f"{outer}/")
     # Through symbolic links too: two names of one folder are one place.
-    return Path(inner).resolve().is_relative_to(Path(outer).resolve())
+    return Path(os.path.realpath(inner)).is_relative_to(os.path.realpath(outer))

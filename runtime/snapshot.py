@@ -6,17 +6,20 @@ read them. Only `spark()` starts an engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from threading import RLock, local
 from typing import TYPE_CHECKING
 
 from deltalake.exceptions import DeltaError
 
 from runtime import html
 from runtime.delta import Store, file_uris, partition_of, size
-from runtime.errors import TableDamaged, UsageError
+from runtime.errors import LakeDamaged, UsageError, first_line
 from runtime.ledger import BEHIND, State
 from runtime.query import closed_connection, create_view, quoted, run_on_duckdb, text_literal
 from runtime.s3.access import is_s3
@@ -32,11 +35,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from runtime.engine import Engine
-
-DAMAGED = (
-    "`python lakehouse.py run` puts back what a power cut tore; what another program removed is rebuilt from "
-    "bronze with: python lakehouse.py run --full-refresh"
-)
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,9 @@ class TableView:
         return html.of_table(self)
 
     def duckdb(self) -> duckdb.DuckDBPyRelation:
-        """The rows as a DuckDB relation, lazy."""
-        return self.snapshot.connection.table(self.name)
+        """The rows as a DuckDB relation, lazy. Relations of one lake, of any batch, can be joined."""
+        with self.snapshot.readable():
+            return _shared(self.snapshot.store).sql(select_rows(self.table, self.snapshot.files(self.name)))
 
     def arrow(self, **partition: object) -> pyarrow.Table:
         """The rows as a pyarrow.Table; `year=2018, month=11` reads only the files of that partition.
@@ -137,6 +136,7 @@ class Snapshot:
     tables: Mapping[str, Table]
     state: State
     engine: Callable[[], Engine]
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"<{self.store.root} as of batch {self.batch_id}: {', '.join(self.versions)}>"
@@ -171,7 +171,7 @@ class Snapshot:
     def sql(self, statement: str) -> pyarrow.Table:
         """One reading statement of DuckDB's dialect over all tables. Raises UsageError, StorageError."""
         try:
-            return run_on_duckdb(self._closed, statement, self.versions, self._over)
+            return run_on_duckdb(self._closed.cursor(), statement, self.versions, self._over)
         except UsageError as error:
             refusal = explained(error.__cause__ or error, self.store.root, self.store.access)
             if is_s3(self.store.root) and refusal:
@@ -182,10 +182,16 @@ class Snapshot:
     def connection(self) -> duckdb.DuckDBPyConnection:
         """DuckDB with one view per table and no way out of the lake."""
         self._over(self.versions)
-        return self._closed
+        return self._closed.cursor()
+
+    @property
+    def _closed(self) -> duckdb.DuckDBPyConnection:
+        """Threads share it, each by a cursor of its own: a connection does one thing at a time."""
+        with self._lock:
+            return self._opened
 
     @cached_property
-    def _closed(self) -> duckdb.DuckDBPyConnection:
+    def _opened(self) -> duckdb.DuckDBPyConnection:
         return closed_connection(self.store.root, {}, self.store.access)
 
     @cached_property
@@ -194,11 +200,34 @@ class Snapshot:
 
     def _over(self, names: Collection[str]) -> None:
         """Make the views of these tables that are not there: opening a table costs more than most queries."""
-        wanted = [name for name in names if name not in self._viewed]
-        with ThreadPoolExecutor(max(1, len(wanted))) as beside:
-            for name, select in zip(wanted, beside.map(self._view, wanted), strict=True):
-                create_view(self._closed, name, select)
-                self._viewed.add(name)
+        with self._lock:
+            wanted = [name for name in names if name not in self._viewed]
+            with ThreadPoolExecutor(max(1, len(wanted))) as beside:
+                for name, select in zip(wanted, beside.map(self._view, wanted), strict=True):
+                    with self.readable():
+                        create_view(self._closed, name, select)
+                    self._viewed.add(name)
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """What DuckDB cannot read in the block, because files are gone or broken, as LakeDamaged."""
+        import duckdb
+
+        try:
+            yield
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            if is_s3(self.store.root):
+                raise
+            raise self.damaged(first_line(error)) from error
+
+    def damaged(self, why: str) -> LakeDamaged:
+        """The error of files that cannot be read."""
+        return LakeDamaged(
+            f"{self.store.root}: batch {self.batch_id} cannot be read any more: {why}. Another program "
+            "removed or changed files of the lake, or its power was cut. Of the last batch, "
+            "`python lakehouse.py run` repairs what a power cut tore, and `run --full-refresh` rebuilds "
+            "silver and gold from bronze; `history` lists the other batches."
+        )
 
     def rows(self, table: Table, files: Files) -> pyarrow.Table:
         """The rows of these files of a table."""
@@ -206,7 +235,8 @@ class Snapshot:
 
         found = None if is_s3(self.store.root) else rows_of(table, files.uris, files.columns)
         if found is None:
-            found = self._closed.sql(select_rows(table, files)).to_arrow_table()
+            with self.readable():
+                found = self._closed.cursor().sql(select_rows(table, files)).to_arrow_table()
         return found
 
     def files(self, name: str) -> Files:
@@ -215,17 +245,29 @@ class Snapshot:
             opened = self.store.open(name, self.versions[name])
         except DeltaError:
             opened = None
-        rows = self.state.tables[name]["rows"]
-        if opened is None or size(opened)["rows"] != rows:
-            held = "it cannot be opened" if opened is None else f"it has {size(opened)['rows']:,} rows"
-            raise TableDamaged(
-                f"{self.store.uri(name)}: {held}, but batch {self.batch_id} published {rows:,} rows of it. "
-                f"{DAMAGED}"
-            )
-        return Files(tuple(file_uris(opened)), frozenset(f.name for f in opened.schema().fields))
+        if opened is None:
+            raise self.damaged(f"{name} cannot be opened")
+        rows, published = size(opened)["rows"], self.state.tables[name].get("rows")
+        if published not in (None, rows):
+            raise self.damaged(f"{name} has {rows:,} rows, where {published:,} were published")
+        uris = file_uris(opened)
+        if not is_s3(self.store.root) and (gone := [uri for uri in uris if not Path(uri).exists()]):
+            raise self.damaged(f"{len(gone):,} files of {name} are gone, the first is {gone[0]}")
+        return Files(tuple(uris), frozenset(f.name for f in opened.schema().fields))
 
     def _view(self, name: str) -> str:
         return select_rows(self.tables[name], self.files(name))
+
+
+_connections = local()
+
+
+def _shared(store: Store) -> duckdb.DuckDBPyConnection:
+    """The connection of this thread to a lake: only relations of one connection can be joined."""
+    known: dict[Store, duckdb.DuckDBPyConnection] = _connections.__dict__.setdefault("by_store", {})
+    if store not in known:
+        known[store] = closed_connection(store.root, {}, store.access)
+    return known[store]
 
 
 def select_rows(table: Table, files: Files) -> str:

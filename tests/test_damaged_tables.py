@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 import gold
 from lakehouse import Lakehouse
 from runtime.cli import main
-from runtime.errors import TableDamaged, UsageError
+from runtime.errors import LakeDamaged, UsageError
 from tests.damaging import edit_state, folder
 from tests.deliveries import Deliveries, play, song
 from tests.scenes import published
@@ -72,7 +72,7 @@ def test_a_full_refresh_rebuilds_what_another_program_removed(
     for table in tables:
         DeltaTable(str(folder(two_batches, table))).delete()  # or there may be nothing to compact
         damage(folder(two_batches, table))
-    with pytest.raises(TableDamaged, match=rf"(?s){tables[0].replace('.', '/')}.*run --full-refresh"):
+    with pytest.raises(LakeDamaged, match=rf"(?s){tables[0].replace('.', '/')}.*run --full-refresh"):
         two_batches.run()
     two_batches.run(full_refresh=True)
     assert published(two_batches) == expected
@@ -123,7 +123,7 @@ def test_records_that_bronze_lost_are_named_and_taken_in_again_from_their_source
 ) -> None:
     expected = published(two_batches)
     shutil.rmtree(folder(two_batches, "bronze.log_data"))
-    with pytest.raises(TableDamaged, match=r"records of 2 files .*1\.json.*--accept-loss"):
+    with pytest.raises(LakeDamaged, match=r"records of 2 files .*1\.json.*--accept-loss"):
         two_batches.run(full_refresh=True)
     two_batches.run(full_refresh=True, accept_loss=True)
     two_batches.run()

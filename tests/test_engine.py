@@ -126,9 +126,9 @@ def test_an_interrupted_notebook_gets_a_new_sail_at_its_next_cell() -> None:
 
 
 def test_a_sail_that_has_ended_is_not_asked_again() -> None:
-    assert alone(ENDED) == (
-        0, "engine: sail has ended, as it does at a Ctrl-C, and answers no more. Run again.\n", ""
-    )  # fmt: skip
+    code, said, warned = alone(ENDED)
+    assert (code, warned) == (0, "")
+    assert said.startswith("engine: sail answers no more: it has ended, as it does at a Ctrl-C")
 
 
 def test_a_query_that_is_interrupted_ends_the_process_in_seconds() -> None:

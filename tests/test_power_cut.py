@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse import Lakehouse
 from runtime.durability import put_torn_aside
-from runtime.errors import TableDamaged
+from runtime.errors import LakeDamaged
 from tests.damaging import commit_file, folder
 from tests.deliveries import Deliveries, play, song
 from tests.power import Disk
@@ -102,7 +102,7 @@ def test_a_torn_newest_commit_counts_as_absent_and_the_next_run_puts_it_right(
 
 def test_a_query_never_answers_from_a_torn_table(two_batches: Lakehouse) -> None:
     newest_commit(two_batches, "gold.users").write_bytes(b"")
-    with pytest.raises(TableDamaged, match=r"gold/users.*published 2 rows"):
+    with pytest.raises(LakeDamaged, match=r"gold.users has 1 rows, where 2 were published"):
         two_batches.sql("select count(*) from gold.users")
 
 

@@ -83,6 +83,7 @@ class _Attempts(RetryPolicyState):
     def next_attempt(self, exception: BaseException | None = None) -> int | None:
         if not self._is_alive():
             raise EngineError(
-                "engine: sail has ended, as it does at a Ctrl-C, and answers no more. Run again."
+                "engine: sail answers no more: it has ended, as it does at a Ctrl-C, or the loopback "
+                "interface is down. Run again."
             ) from exception
         return super().next_attempt(exception)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -13,7 +14,7 @@ from runtime.delta import open_table
 from runtime.engine import SESSION
 from runtime.engine.paths import plain
 from runtime.engine.private_port import intruded
-from runtime.errors import EngineError, LakehouseError
+from runtime.errors import EngineError, LakehouseError, first_line
 from runtime.s3.access import AWS, Access
 from runtime.s3.options import variables
 from runtime.silence import ENGINE, answering, no_answer, within
@@ -39,8 +40,20 @@ def _started() -> Iterator[None]:
     except BaseException as fault:
         if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
             raise
-        first = next(iter(str(fault).splitlines()), type(fault).__name__)
+        first = first_line(fault)
         raise EngineError(f"engine sail: it did not start: {first}. {limits.advice()}") from fault
+
+
+def _require_loopback() -> None:
+    """Raises EngineError where this process cannot talk to a server of its own."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=10).close()
+    except OSError as fault:
+        raise EngineError(
+            f"engine: sail cannot listen at 127.0.0.1 ({first_line(fault)}): this process talks to it "
+            "over the loopback interface, which must be up (ip link set lo up)."
+        ) from fault
 
 
 class Sail:
@@ -52,6 +65,7 @@ class Sail:
 
     def __init__(self, partitions: int, *, ahead: int | None = None) -> None:
         limits.require_threads_and_memory()
+        _require_loopback()
         os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
         memory.give_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
         os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(SESSION_SECONDS))
