@@ -1,7 +1,8 @@
 """What there is to do: the files at the sources, less what the ledger knows.
 
-A file is known by the digest of its content. Its signature (size and times) only spares reading it:
-where the signature is unchanged the content is taken to be, where it changed the content decides.
+A file is known by the digest of its newest known content: an older content that comes back is a new
+delivery, for its records must win over the ones that replaced them. The signature (size and times) only
+spares reading: where it is unchanged the content is taken to be, where it changed the content decides.
 """
 
 from __future__ import annotations
@@ -120,13 +121,13 @@ def find_work(
     files = [f for listing in listings for f in listing.files if f.uri != settings.log_json_paths]
     bad = [file for listing in listings for file in listing.bad]
     there = {(f.source, f.path) for f in files} | {(b.source, b.path) for b in bad}
-    by_path = _by_path(known)
-    unknown = [f for f in files if _must_read(f, by_path, known, retry_bad=retry_bad)]
+    newest = _newest(known)
+    unknown = [f for f in files if _must_read(f, newest, known, retry_bad=retry_bad)]
     fresh, unreadable = inspect_files([f for f in unknown if (f.uri, f.signature) not in seen], settings)
     seen.update({(f.uri, f.signature): i for f, i in fresh})
     inspected = [(f, seen[f.uri, f.signature]) for f in unknown if (f.uri, f.signature) in seen]
     numbering = iter(range(known.next_delivery, known.next_delivery + len(unknown)))
-    found = [_judge(f, i, by_path.get((f.source, f.path), []), known, numbering) for f, i in inspected]
+    found = [_judge(f, i, newest.get((f.source, f.path)), known, numbering) for f, i in inspected]
     return Work(
         files=tuple(new for new, _, _ in found if new),
         bad=tuple(b for b in (*bad, *unreadable) if retry_bad or not _remembered(b, known)),
@@ -169,16 +170,14 @@ def _size(piece: Piece) -> int:
     return sum(s.size for s in piece.slices)
 
 
-def _by_path(known: Contents) -> dict[tuple[str, str], list[Delivery]]:
-    found: dict[tuple[str, str], list[Delivery]] = {}
-    for delivery in known.deliveries.values():
-        found.setdefault((delivery.source, delivery.path), []).append(delivery)
-    return found
+def _newest(known: Contents) -> dict[tuple[str, str], Delivery]:
+    """By source and path, the delivery of a file that was listed last."""
+    return {(d.source, d.path): d for _, d in sorted(known.deliveries.items())}
 
 
 def _must_read(
     file: Listed,
-    by_path: Mapping[tuple[str, str], list[Delivery]],
+    newest: Mapping[tuple[str, str], Delivery],
     known: Contents,
     *,
     retry_bad: bool,
@@ -186,8 +185,8 @@ def _must_read(
     """Whether the signature alone cannot tell that there is nothing new about the file."""
     if not retry_bad and known.bad.get((file.source, file.path), ("",))[0] == file.signature:
         return False
-    deliveries = by_path.get((file.source, file.path), [])
-    return not any(d.signature == file.signature and d.delivery in known.ingested for d in deliveries)
+    last = newest.get((file.source, file.path))
+    return last is None or last.signature != file.signature or last.delivery not in known.ingested
 
 
 def _remembered(bad: BadFile, known: Contents) -> bool:
@@ -252,24 +251,23 @@ def _inspected(file: Listed, content: ContentReader, settings: Settings) -> Insp
 def _judge(
     file: Listed,
     inspected: Inspected,
-    deliveries: list[Delivery],
+    last: Delivery | None,
     known: Contents,
     numbering: Iterator[int],
 ) -> tuple[NewFile | None, Delivery | None, Delivery | None]:
     """(to take in, known but touched, newly numbered) of one file that was read."""
-    same = next((d for d in deliveries if d.digest == inspected.digest), None)
-    if same is None:
+    if last is None or last.digest != inspected.digest:
         delivery = Delivery(
             next(numbering), file.source, file.path, file.uri, file.size, file.signature, inspected.digest
         )  # fmt: skip
-        reason = "content changed" if deliveries else "new file"
+        reason = "content changed" if last else "new file"
         return NewFile(file, inspected, delivery.delivery, reason), None, delivery
-    touched = replace(same, signature=file.signature) if same.signature != file.signature else None
-    if same.delivery in known.ingested:
+    touched = replace(last, signature=file.signature) if last.signature != file.signature else None
+    if last.delivery in known.ingested:
         return None, touched, None
-    start, line = known.partial.get(same.delivery, (0, 1))
+    start, line = known.partial.get(last.delivery, (0, 1))
     reason = "partly taken in" if start else "listed before, not in the lake"
-    return NewFile(file, inspected, same.delivery, reason, start, line), touched, None
+    return NewFile(file, inspected, last.delivery, reason, start, line), touched, None
 
 
 @step("look whether files changed")

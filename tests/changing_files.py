@@ -189,10 +189,11 @@ CHANGES = (
     ),
     Change(
         "replaced by an older content of its own",
-        "nothing new: that content is known, and what came after it stays",
+        "a new delivery: what it changes back wins",
         lambda folder: folder.write("a.json", CORRECTED),
         one_file,
-        (CORRECTED,),
+        (FIRST,),
+        {"a.json": CHANGED},
         older=one_file,
     ),
     Change("deleted", "its records stay", two_records, delete, (FIRST, SECOND)),

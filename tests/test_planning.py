@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gzip
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -112,15 +113,40 @@ def test_a_file_of_another_content_is_a_new_delivery_even_of_the_same_size(deliv
     assert [row["kind"] for row in work.rows()] == ["delivery"]
 
 
-def test_an_older_content_that_comes_back_is_nothing_new(deliveries: Deliveries) -> None:
+def test_an_older_content_that_comes_back_is_a_new_delivery(deliveries: Deliveries) -> None:
     known = EMPTY
-    for text in ("{}", '{"a": 1}'):
-        deliveries.logs("a.json", [text])
-        known = taken_in(known, find(deliveries, known))
-    deliveries.logs("a.json", ["{}"])
+    for number, text in enumerate(("{}", '{"a": 1}', "{}", '{"a": 1}'), start=1):
+        file = deliveries.logs("a.json", [text])
+        work = find(deliveries, known)
+        reason = "new file" if number == 1 else "content changed"
+        assert told(work) == [(number, "log_data", "a.json", reason)]
+        known = taken_in(known, work)
+    touch(file)
     work = find(deliveries, known)
     assert work.is_empty
-    assert [d.delivery for d in work.touched] == [1]
+    assert [d.delivery for d in work.touched] == [4]
+
+
+def test_an_older_content_is_a_new_delivery_under_its_old_signature_too(deliveries: Deliveries) -> None:
+    """As the ETag of an object in a bucket is, and the checksum of a member of an archive."""
+    known, archive = EMPTY, deliveries.log_data / "a.zip"
+    for number, text in enumerate(("{}", '{"a": 1}', "{}"), start=1):
+        with zipfile.ZipFile(archive, "w") as opened:
+            opened.writestr("x.json", text)
+        work = find(deliveries, known)
+        assert [delivery for delivery, *_ in told(work)] == [number]
+        known = taken_in(known, work)
+    assert known.deliveries[1].signature == known.deliveries[3].signature
+    assert find(deliveries, known).is_empty
+
+
+def test_a_content_that_gave_way_to_one_never_taken_in_is_a_new_delivery_too(deliveries: Deliveries) -> None:
+    deliveries.logs("a.json", ["{}"])
+    known = taken_in(EMPTY, find(deliveries))
+    deliveries.logs("a.json", ['{"a": 1}'])
+    known = planned(known, find(deliveries, known))
+    deliveries.logs("a.json", ["{}"])
+    assert told(find(deliveries, known)) == [(3, "log_data", "a.json", "content changed")]
 
 
 def test_a_renamed_file_and_one_of_the_same_name_elsewhere_are_new_files(deliveries: Deliveries) -> None:

@@ -8,6 +8,7 @@ it brings a delivery older than one already taken in, every record of the keys i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import LakehouseError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 READABLE = "record_is_json_object"
 PRECEDENCE = "_delivery * 4294967296 + _source_line"
 STORED = f"{OLD}_delivery * 4294967296 + {OLD}_source_line"
+MADE_OF = f"_delivery = {OLD}_delivery and _source_line = {OLD}_source_line"
 VALID = "_reasons is null"
 COMPETES = f"{VALID} and not _is_repeat"
 
@@ -88,18 +90,23 @@ def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
 
 
 def _marked(bench: Workbench, table: Table, rows: DataFrame) -> DataFrame:
-    """`_is_repeat`: the same text in an earlier content version of the same file."""
+    """`_is_repeat`: the same text in the content version of the same file just before this one.
+
+    So a record that stays unchanged keeps the precedence of the version that brought it, and one that was
+    changed and comes back is as new as the version that brings it back.
+    """
     source = table.inputs[0].table
     groups = bench.redelivered.get(source.name.partition(".")[2])
     if not groups:
         return rows.selectExpr("*", "false as _is_repeat")
-    numbered = [(d, number) for number, group in enumerate(groups) for d in group]
-    files = bench.engine.spark.createDataFrame(numbered, "_delivery bigint, _file bigint")
-    known = bench.read(source).select("raw", "_delivery", "_source_line").join(files, "_delivery")
-    first = known.groupBy("_file", "raw").agg({"_delivery": "min"})
+    versions = [pair for group in groups for pair in pairwise(group)]
+    files = bench.engine.spark.createDataFrame(versions, "_before bigint, _delivery bigint")
+    known = bench.read(source).select("raw", "_delivery", "_source_line")
+    texts = known.selectExpr("raw", "_delivery as _before")
+    before = texts.join(files.select("_before"), "_before", "left_semi")
     repeats = (
-        known.join(first, ["_file", "raw"])
-        .where("_delivery > `min(_delivery)`")
+        known.join(files, "_delivery")
+        .join(before, ["_before", "raw"], "left_semi")
         .selectExpr("_delivery", "_source_line", "true as _again")
     )
     return rows.join(repeats, ["_delivery", "_source_line"], "left").selectExpr(
@@ -146,7 +153,7 @@ def _take(
     rows, keys = _total(groups, "rows"), _total(groups, "keys")
     if rows == 0:
         return NOTHING
-    late = table.inputs[0].table.name.partition(".")[2] in bench.late
+    late = _is_late(bench, table)
     competing = _all_records(bench, table, staged) if late else staged.where(COMPETES)
     if late or keys < rows:
         _require_one_identity(table, competing)
@@ -207,13 +214,16 @@ def _records(
     merged: Changes,
     bounds: Bounds,
 ) -> Mapping[str, int]:
-    """What became of every record: delivered = accepted + duplicate + superseded + quarantined."""
-    accepted, valid = merged.inserted + merged.updated, _total(groups, "valid")
-    same = accepted
-    if accepted < valid:
+    """What became of every record: delivered = accepted + duplicate + superseded + quarantined.
+
+    Accepted is a record that a row is made of now. A late batch may also write a row of a record that came
+    before it, so the rows written are no measure of that.
+    """
+    valid = _total(groups, "valid")
+    accepted = same = valid
+    if _is_late(bench, table) or merged.inserted + merged.updated < valid:
         beside = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
-        same = beside.where(f"not {differs(table.content)}").count()
-        accepted = min(accepted, same)  # out of order, a key's row may be another record's than one of these
+        accepted, same = _counted(beside, MADE_OF, f"not {differs(table.content)}")
     return {
         "delivered": _total(groups, "records"),
         "accepted": accepted,
@@ -221,6 +231,15 @@ def _records(
         "superseded": valid - same,
         "quarantined": _total(groups, "rejected"),
     }
+
+
+def _counted(rows: DataFrame, *predicates: str) -> list[int]:
+    """How many rows each predicate holds for."""
+    from pyspark.sql.functions import expr
+
+    totals = [f"count(case when {p} then 1 end) as n{n}" for n, p in enumerate(predicates)]
+    (counts,) = rows_of(rows.agg(*map(expr, totals)))
+    return list(counts.values())
 
 
 def _require_one_identity(table: Table, rows: DataFrame) -> None:
@@ -243,6 +262,11 @@ def _collision(table: Table) -> LakehouseError:
         f"{', '.join(write.key)}, so one row would hide the other. Nothing was published. "
         "This is a collision of the hash: it needs a wider key in the code."
     )
+
+
+def _is_late(bench: Workbench, table: Table) -> bool:
+    """Whether the batch brings records older than some taken in before."""
+    return table.inputs[0].table.name.partition(".")[2] in bench.late
 
 
 def _upsert(table: Table) -> Upsert:

@@ -70,8 +70,9 @@ def records_of(snapshot: Snapshot, table: Table, keys: Sequence[str]) -> dict[Si
         of_key = list(group)
         winner = next(row for row in of_key if row["is_winner"])
         ordered = [winner, *(row for row in of_key if row is not winner)]
+        contents = _contents(of_key, winner)
         found[table.name, key] = tuple(
-            _record(source, row, _outcome(row, winner), row["reasons"] or ()) for row in ordered
+            _record(source, row, _outcome(row, winner, contents), row["reasons"] or ()) for row in ordered
         )
     return found
 
@@ -130,15 +131,21 @@ def _record(table: Table, row: Row, outcome: str, reasons: Sequence[str]) -> Rec
     )
 
 
-def _outcome(row: Row, winner: Row) -> str:
-    """A valid record delivered after the winner says the same, else it would have won."""
+def _contents(of_key: Sequence[Row], winner: Row) -> list[object]:
+    """The JSON of records that are known to say what the row says: the winner, and the one delivered last.
+
+    The last one says so because it would have won otherwise; but not if it may only repeat an earlier version
+    of its file, for then it did not compete.
+    """
+    *before, last = [row for row in of_key if not row["reasons"]]
+    text = (last["_source_file"], last["raw"])
+    competed = all((row["_source_file"], row["raw"]) != text for row in before)
+    return [json.loads(row["raw"]) for row in (winner, *([last] if competed else ()))]
+
+
+def _outcome(row: Row, winner: Row, contents: Sequence[object]) -> str:
     if row["reasons"]:
         return QUARANTINED
     if row is winner:
         return WINNER
-    is_later = _precedence(row) > _precedence(winner)
-    return DUPLICATE if is_later or json.loads(row["raw"]) == json.loads(winner["raw"]) else SUPERSEDED
-
-
-def _precedence(row: Row) -> tuple[int, int]:
-    return row["_delivery"], row["_source_line"]
+    return DUPLICATE if json.loads(row["raw"]) in contents else SUPERSEDED
