@@ -71,7 +71,9 @@ class Settings(BaseModel):
     log_json_paths: Text | None = None
     engine: Literal["sail", "spark"] = "sail"
     batch_bytes: Bytes | None = None
-    max_record_bytes: Bytes = 256 * 1024**2
+    max_record_bytes: Annotated[Bytes, Field(le=3 * 1024**3 // 2)] = (
+        256 * 1024**2
+    )  # Arrow's texts end at 2 GiB
     max_unpacked_bytes: Bytes = 2 * 1024**3
     lease_seconds: Annotated[int, Field(ge=1)] = 60
     partitions: Annotated[int, Field(ge=1)] | None = None

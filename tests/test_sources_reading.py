@@ -133,6 +133,17 @@ def test_a_line_of_50_megabytes_is_one_record(file: Path) -> None:
     assert [(len(raw), line) for raw, line in found] == [(7, 1), (len(long), 2), (7, 3)]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [("", "\n{}"), ("[", ", {}]"), ("\n{\n", "\n}")])
+def test_a_record_over_the_default_limit_is_read_where_inspection_took_it(
+    file: Path, before: str, after: str
+) -> None:
+    listed = listed_file(file, f'{before}{{"a":"{"x" * (257 << 20)}"}}{after}'.encode())
+    inspected = inspect(listed, max_record_bytes=300 << 20)
+    found = records(cut(listed, inspected, 1)[0])
+    assert max(len(raw) for raw, _ in found) > 256 << 20
+
+
 # Forms
 
 

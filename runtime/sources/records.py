@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from runtime.sources.content import Unreadable
 
 MAX_RECORD_BYTES = 256 << 20
+UNLIMITED = sys.maxsize  # for text that was inspected: what inspection accepts, reading must take
 
 Records = tuple[list[bytes], list[int]]
 """Raw records, and the 1-based line each starts at."""
@@ -18,7 +20,7 @@ def check_size(record_bytes: int, limit: int) -> None:
         raise Unreadable(f"one of its records is larger than {limit} bytes (max_record_bytes)")
 
 
-def line_blocks(chunks: Iterable[bytes], limit: int = MAX_RECORD_BYTES) -> Iterator[bytes]:
+def line_blocks(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[bytes]:
     """The chunks regrouped to end with a newline, the last block perhaps without.
 
     Raises Unreadable for a line over `limit` bytes.
@@ -36,7 +38,7 @@ def line_blocks(chunks: Iterable[bytes], limit: int = MAX_RECORD_BYTES) -> Itera
         yield rest
 
 
-def whole_text(chunks: Iterable[bytes], limit: int = MAX_RECORD_BYTES) -> Iterator[Records]:
+def whole_text(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[Records]:
     """All text as one record; none when it is blank. Raises Unreadable over `limit` bytes."""
     pieces, size = list[bytes](), 0
     for chunk in chunks:

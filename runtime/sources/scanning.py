@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.sources.records import MAX_RECORD_BYTES, Records, check_size
+from runtime.sources.records import UNLIMITED, Records, check_size
 
 _NEWLINE, _QUOTE, _COMMA, _OPEN_ARRAY, _CLOSE_ARRAY = b'\n",[]'
 _STRUCTURAL = np.isin(np.arange(256), list(b'"{}[],'))
@@ -21,7 +21,7 @@ _STEP[list(b"{[")] = 1
 _STEP[list(b"}]")] = -1
 
 
-def values(chunks: Iterable[bytes], limit: int = MAX_RECORD_BYTES) -> Iterator[Records]:
+def values(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[Records]:
     """The elements of top-level arrays and the other top-level values, one list a chunk.
 
     An unterminated last value is delivered as it is. Lines are distinct and increasing: a value
