@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runtime.table import Lookup, Merge, Rows, Table
 from silver import events as silver_events
 from silver import songs as silver_songs
+from silver.cleaning import alike
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
 def build(events: DataFrame, songs: DataFrame) -> DataFrame:
     """Plays among the events, each with its song where title, artist and duration agree exactly.
 
-    Several songs agree: the smallest `song_id`. None agrees: NULL, and the play is kept.
+    Several songs agree: the smallest `song_id`. None agrees: NULL, and the play is kept. A no-break space
+    in a name agrees with a blank.
     """
-    plays = events.where("page = 'NextSong' and user_id is not null")
-    matches = songs.selectExpr(
-        "title as song",
-        "artist_name as artist",
-        "duration as length",
-        "song_id",
-        "artist_id",
-        "row_number() over (partition by title, artist_name, duration order by song_id) as _rank",
-    ).where("_rank = 1")
-    return plays.join(matches, ["song", "artist", "length"], "left").selectExpr(
+    plays = events.where("page = 'NextSong' and user_id is not null").selectExpr(
+        "*", f"{alike('song')} as _title", f"{alike('artist')} as _artist"
+    )
+    matches = (
+        songs.selectExpr(
+            f"{alike('title')} as _title",
+            f"{alike('artist_name')} as _artist",
+            "duration as length",
+            "song_id",
+            "artist_id",
+        )
+        .selectExpr("*", "row_number() over (partition by _title, _artist, length order by song_id) as _rank")
+        .where("_rank = 1")
+    )
+    return plays.join(matches, ["_title", "_artist", "length"], "left").selectExpr(
         "event_id as songplay_id",
         "event_at as start_time",
         "user_id",
@@ -50,6 +57,7 @@ TABLE = Table(
             silver_songs.TABLE,
             ours=("song", "artist", "length"),
             theirs=("title", "artist_name", "duration"),
+            alike=alike,
         ),
     ),
     build=build,

@@ -35,12 +35,15 @@ class Upsert:
     """One row per `key`; of several records for a key, the one delivered last wins.
 
     `key` may be a hash of `identity`, the columns that really tell rows apart; two identities under one
-    key stop the run. `fields` are the delivered fields those come from: what a record is searched by.
+    key stop the run. `fields` are the delivered fields those come from: what a record is searched by. `owner`
+    is a column, and the delivered field it comes from, that is not expected to differ among the records of a
+    key: a record that loses to another owner's is told by name.
     """
 
     key: tuple[str, ...]
     identity: tuple[str, ...]
     fields: tuple[str, ...]
+    owner: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,22 @@ class Fold:
 class Lookup:
     """Rows of the first input are joined to this one: `ours` (of the first input) = `theirs`.
 
-    When an input row changes, the rows it matches now or matched before are built again.
+    When an input row changes, the rows it matches now or matched before are built again. `alike` makes of a
+    text column, on both sides, the expression that is compared.
     """
 
     table: Table
     ours: tuple[str, ...]
     theirs: tuple[str, ...]
+    alike: Callable[[str], str] = str
+
+    @property
+    def compared(self) -> list[tuple[str, str]]:
+        """The expressions that must be equal: over the first input's columns, and over this table's."""
+        types = {column.name: column.type for column in self.table.columns}
+        as_compared = [self.alike if types[name] == "string" else str for name in self.theirs]
+        pairs = zip(as_compared, self.ours, self.theirs, strict=True)
+        return [(compared(ours), compared(theirs)) for compared, ours, theirs in pairs]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,15 @@ CLOSED = r"[}][ \\t\\r\\n]*\\z"
 # Text that was UTF-8, then wrongly read as latin-1: its characters above U+007F, as bytes, are
 # well-formed sequences again (the table of Unicode 3.9). They are taken away to see what is left: one
 # pattern over the whole text overflows Java's stack when the text is long.
-MISREAD = r"[\\xC2-\\xF4][\\x80-\\xBF]"
+# Valid text may read like that too: É or ß at the end of a word, and a no-break space or a quotation mark
+# behind it. So a repair needs evidence: a C1 control, a capital behind a small letter, Ã or Â and a sign, a
+# sign inside a word, or three characters of one sequence. What was repaired once may be damaged twice.
+SIGN = r"[\\xA2-\\xAA\\xAC-\\xBA\\xBC-\\xBE]"
+EVIDENCE = (
+    r"[\\x80-\\x9F]|[a-z][\\xC2-\\xD6\\xD8-\\xDE][\\x80-\\xBF]|[\\xC2\\xC3][\\xA1-\\xAA\\xAC-\\xBA\\xBC-\\xBF]"
+    rf"|[\\xC4-\\xDF]{SIGN}[A-Za-z\\xC2-\\xF4]|[\\xE0-\\xF4]{SIGN}{SIGN}"
+)
+DAMAGED_AGAIN = rf"{EVIDENCE}|[\\xC2\\xC3][\\x80-\\xBF]"
 SEQUENCE = (
     r"[\\xC2-\\xDF][\\x80-\\xBF]|\\xE0[\\xA0-\\xBF][\\x80-\\xBF]"
     r"|[\\xE1-\\xEC\\xEE\\xEF][\\x80-\\xBF]{2}|\\xED[\\x80-\\x9F][\\x80-\\xBF]"
@@ -30,11 +38,14 @@ SEQUENCE = (
 BEYOND_ASCII = r"[^\\x00-\\x7F]"
 ROUNDS = 8  # text damaged more often than this has grown to 256 times its length
 CONTROL = r"[\\x00-\\x1F\\x7F-\\x9F]"
+BREAK = r"[\\x09-\\x0D\\x85]+"  # tabs and line ends: they part words
+NBSP = "\u00a0"
 BEYOND_PRINTABLE = r"[^\\x20-\\x7E]"
 
 # Bounded, so that it is never infinite; \z, because Java's $ also matches before a final line end.
 NUMBER = r"^[+-]?[0-9]{1,99}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?\\z"
 DIGITS = r"^[+-]?[0-9]{1,99}\\z"
+INT_MAX = 2147483647
 WHOLE = 9007199254740992  # 2^53: beyond it a double no longer counts in ones
 
 YEAR_2000, YEAR_2100 = 946684800000, 4102444800000  # epoch milliseconds
@@ -60,20 +71,30 @@ def parse(records: DataFrame, fields: tuple[str, ...]) -> DataFrame:
 def text(value: str) -> str:
     """Mis-decoding repaired until stable, control characters removed, trimmed, '' to NULL.
 
-    Printable ASCII needs none of it but the trim: one look tells, and most values are that.
+    A tab or a line end becomes a blank, other control characters nothing. Printable ASCII needs none of it
+    but the trim: one look tells, and most values are that.
     """
     once = "decode(encode(s, 'ISO-8859-1'), 'UTF-8')"
     repaired = (
-        f"aggregate(sequence(1, {ROUNDS}), {value}, (s, i) -> "
-        f"case when s rlike '{MISREAD}' and not regexp_replace(s, '{SEQUENCE}', '') rlike '{BEYOND_ASCII}' "
-        f"then {once} else s end)"
+        f"aggregate(sequence(1, {ROUNDS}), {value}, (s, i) -> case when s rlike '{DAMAGED_AGAIN}' "
+        f"and not regexp_replace(s, '{SEQUENCE}', '') rlike '{BEYOND_ASCII}' then {once} else s end)"
     )
     cleaned = (
         f"case when {value} rlike '{BEYOND_PRINTABLE}' then "
-        f"case when {value} rlike '{MISREAD}' then regexp_replace({repaired}, '{CONTROL}', '') "
-        f"else regexp_replace({value}, '{CONTROL}', '') end else {value} end"
+        f"case when {value} rlike '{EVIDENCE}' then {_tidied(repaired)} else {_tidied(value)} end "
+        f"else btrim({value}) end"
     )
-    return f"nullif(btrim({cleaned}), '')"
+    return f"nullif({cleaned}, '')"
+
+
+def _tidied(value: str) -> str:
+    without = f"regexp_replace(regexp_replace({value}, '{BREAK}', ' '), '{CONTROL}', '')"
+    return f"btrim({without}, ' {NBSP}')"
+
+
+def alike(value: str) -> str:
+    """Text as it is compared: a no-break space counts as a blank."""
+    return f"translate({value}, '{NBSP}', ' ')"
 
 
 def number(value: str) -> str:
@@ -96,6 +117,14 @@ def integer(value: str, type_: str = "int") -> str:
     )
 
 
+def beyond_int(value: str) -> str:
+    """Whether a whole number was delivered that no int holds, however large."""
+    double = number(value)
+    # From 2^53 on every double is whole, and floor gives a bigint, which ends before the largest of them.
+    is_whole = f"(abs({double}) > {WHOLE} or {double} = floor({double}))"
+    return f"coalesce(abs({double}) > {INT_MAX} and {is_whole}, false)"
+
+
 def instant(value: str) -> str:
     """Epoch milliseconds as a timestamp, NULL outside the years 2000 to 2099."""
     millis = integer(value, "bigint")
@@ -104,4 +133,4 @@ def instant(value: str) -> str:
 
 def absent(value: str) -> str:
     """Whether the delivery left a value out: no such field, null, or blank."""
-    return f"nullif(btrim({value}), '') is null"
+    return f"nullif(btrim({value}, ' {NBSP}'), '') is null"

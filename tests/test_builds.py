@@ -115,7 +115,7 @@ def test_an_event_is_a_log_record_typed_and_cleaned(engine: Engine) -> None:
     ]
     registered = {"registration": utc("2018-10-30 17:06:06.796000")}
     expected = [
-        play_row(item_in_session=3, song="Múm", artist="TheEngine", user_agent="Mozilla/5.0 (X11)")
+        play_row(item_in_session=3, song="Múm", artist="The Engine", user_agent="Mozilla/5.0 (X11)")
         | registered,
         event_row("2018-11-30 23:59:59", user_id=None, first_name=None, level="paid"),
     ]
@@ -155,6 +155,11 @@ def test_a_log_record_fails_exactly_the_expectations_it_breaks(engine: Engine) -
         (event(userId="-1"), ["user_id_is_integer"]),
         (event(sessionId=None), ["session_id_is_integer"]),
         (event(sessionId="5.5"), ["session_id_is_integer"]),
+        (event(sessionId=2147483648), ["session_id_is_in_range"]),
+        (event(sessionId="-99999999999999999999"), ["session_id_is_in_range"]),
+        (event(sessionId="1e30"), ["session_id_is_in_range"]),
+        (event(userId="2147483648.0"), ["user_id_is_in_range"]),
+        (event(userId="2147483648.5"), ["user_id_is_integer"]),
         (event(itemInSession=-1), ["item_in_session_is_integer"]),
         (event(itemInSession=99999999999), ["item_in_session_is_integer"]),
         (event() | {"ts": 1541106106}, ["event_at_is_valid"]),

@@ -145,11 +145,26 @@ def test_text_is_repaired_stripped_of_control_characters_and_trimmed(engine: Eng
         "Ã©\u0085": "Ã©",
         "Ã©\u2028": "Ã©\u2028",
         "Ã©\u2029x": "Ã©\u2029x",
-        "í\u00a0\u0080": "í\u00a0",  # a surrogate is no well-formed UTF-8
+        "í\u00a0\u0080": "í",  # a surrogate is no well-formed UTF-8
         "À\u0080": "À",
-        "a\tb\x00c\x7fd\x9fe\n": "abcde",
+        "a\tb\x00c\x7fd\x9fe\n": "a bcde",
+        "tab\there": "tab here",
+        "one\r\ntwo": "one two",
+        "Don\x19t": "Dont",
         "  a b  ": "a b",
-        "\u00a0a": "\u00a0a",
+        "\u00a0a\u00a0 ": "a",
+        " \u00a0": None,
+        "LIBERTÉ\u00a0!": "LIBERTÉ\u00a0!",  # these four read like damage, and are none
+        "Spaß\u00a0haben": "Spaß\u00a0haben",
+        "voilà\u00a0»": "voilà\u00a0»",
+        "NESCAFÉ®": "NESCAFÉ®",
+        "ANDRÉ\u00a0": "ANDRÉ",
+        "CafÃ©": "Café",
+        "Ã©": "é",
+        "voilÃ\u00a0": "voilà",
+        "Ces Gens LÃ\u0083Â\u00a0": "Ces Gens Là",
+        "Ð¼Ð°Ð¼Ð°": "мама",
+        **{damaged("LIBERTÉ\u00a0!", times): "LIBERTÉ\u00a0!" for times in range(4)},
         "\x00 a \x00": "a",
         "": None,
         "  ": None,
@@ -161,15 +176,24 @@ def test_text_is_repaired_stripped_of_control_characters_and_trimmed(engine: Eng
     assert cleaned(engine, [*texts, None]) == [*texts.values(), None]
 
 
+SIGNS = (
+    r"[\x80-\x9f]|[a-z][Â-ÖØ-Þ][\x80-\xbf]|[ÂÃ][¡-ª¬-º¼-¿]|[Ä-ß][¢-ª¬-º¼-¾][A-Za-zÂ-ô]"
+    r"|[à-ô][¢-ª¬-º¼-¾]{2}"
+)
+
+
 def repaired(value: str) -> str | None:
-    """The rule, stated in Python: while it reads as UTF-8 taken for latin-1, read it rightly."""
-    for _ in range(8):
+    """The rule, stated in Python: while text shows signs of UTF-8 taken for latin-1, read it as UTF-8."""
+    for turn in range(8):
         try:
             once = value.encode("latin-1").decode("utf-8")
         except UnicodeError:
             break
+        if not re.search(SIGNS if turn == 0 else f"{SIGNS}|[ÂÃ][\x80-\xbf]", value):
+            break
         value = once
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", value).strip(" ") or None
+    value = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"[\t-\r\x85]+", " ", value))
+    return value.strip(" \xa0") or None
 
 
 PRINTABLE = st.characters(exclude_categories=("Cs", "Cn", "Co"))

@@ -66,14 +66,17 @@ def _merge_rows(bench: Workbench, table: Table, driver: Rows) -> Changes:
 
 def _rejoined(bench: Workbench, driver: Rows, lookups: Sequence[Lookup]) -> DataFrame | None:
     """Driving rows that match a changed row of a lookup, now or before."""
+    from pyspark.sql.functions import expr
+
     found = []
     for lookup in lookups:
         changes = bench.changes.get(lookup.table.name, NOTHING)
         sides = [f for f in (changes.after, changes.before) if f is not None]
         if sides:
-            named = [f"{t} as {o}" for t, o in zip(lookup.theirs, lookup.ours, strict=True)]
+            named = [f"{theirs} as _key{n}" for n, (_, theirs) in enumerate(lookup.compared)]
             keys = reduce(lambda a, b: a.union(b), (s.selectExpr(*named) for s in sides)).distinct()
-            found.append(bench.read(driver.table).join(keys, list(lookup.ours), "left_semi"))
+            same = " and ".join(f"{ours} = _key{n}" for n, (ours, _) in enumerate(lookup.compared))
+            found.append(bench.read(driver.table).join(keys, expr(same), "left_semi"))
     kept = [bench.keep(rows) for rows in found]
     return _union(kept, driver.table) if any(rows.count() for rows in kept) else None
 

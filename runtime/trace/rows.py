@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from runtime.errors import UsageError
@@ -15,11 +15,23 @@ from runtime.trace.tree import Found, Record
 Row = Mapping[str, Any]
 
 
-def rows_where(snapshot: Snapshot, table: Table, values: Mapping[str, object], rest: str = "") -> list[Row]:
-    """The rows that have these values, with all columns; `rest` follows the where clause."""
+def rows_where(
+    snapshot: Snapshot,
+    table: Table,
+    values: Mapping[str, object],
+    rest: str = "",
+    alike: Callable[[str], str] = str,
+) -> list[Row]:
+    """The rows that have these values, with all columns; `rest` follows the where clause.
+
+    Texts are compared as `alike` makes them.
+    """
     types = {column.name: column for column in table.columns}
+    as_compared = {name: alike if column.type == "string" else str for name, column in types.items()}
     same = [
-        f"{quoted(name)} is null" if v is None else f"{quoted(name)} = {key_literal(types[name], v)}"
+        f"{quoted(name)} is null"
+        if v is None
+        else f"{as_compared[name](quoted(name))} = {as_compared[name](key_literal(types[name], v))}"
         for name, v in values.items()
     ]
     return ask(snapshot, f"from {in_sql(table)} where {' and '.join(same)} {rest}")

@@ -71,7 +71,7 @@ def _looked_up(snapshot: Snapshot, lookup: Lookup, row: Row, driving: Row) -> It
         note = "these are near" if near else "and none is near"
         yield Found("no match in", lookup.table.name, "", wanted, note, near)
         return
-    match = rows_where(snapshot, lookup.table, wanted, f"order by {_names(named)}")
+    match = rows_where(snapshot, lookup.table, wanted, f"order by {_names(named)}", lookup.alike)
     for other in sorted(match, key=lambda r: [r[name] != row[name] for name in named]):
         is_ours = all(other[name] == row[name] for name in named)
         yield found("joined to" if is_ours else "matches as well", lookup.table, other)
