@@ -25,7 +25,7 @@ from runtime.export.ddl import Star
 from runtime.steps.silver import READABLE
 from runtime.table import Collect, Deliver, Input, Merge, Table, Upsert
 from silver import events, songs
-from silver.cleaning import absent, integer
+from silver.cleaning import absent, beyond_int, integer
 from tests.changing_files import CHANGES
 from tests.dirty_files import FILES, MAX_UNPACKED, BadFile
 from tests.dirty_records import LOGS, SONGS, Dirt
@@ -197,6 +197,7 @@ def rules_of(table: Table, fields: Iterable[str]) -> Iterator[tuple[str, str]]:
         for field in fields:
             predicate = predicate.replace(absent(f"record.{field}"), f"{field} is absent")
             predicate = predicate.replace(integer(f"record.{field}"), f"integer({field})")
+            predicate = predicate.replace(beyond_int(f"record.{field}"), f"{field} is beyond int")
             predicate = predicate.replace(f"record.{field}", field)
         yield f"`{reason}`", f"`{predicate}`"
 

@@ -21,11 +21,12 @@ from runtime.ledger import BEHIND, Contents, State, now
 from runtime.planning import SOURCES, Batch
 from runtime.progress import Progress
 from runtime.rollback import published_entry
-from runtime.sources.renaming import Renames
+from runtime.sources.renaming import Renames, mark_of
 from runtime.steps import bronze, gold, periods, quarantine, silver
 from runtime.steps.workbench import NOTHING, Changes, Pinned, Workbench
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, in_order
 
+NAMED = 20  # records that a state names
 VERBS = {Deliver: "append", Upsert: "upsert", Collect: "append", Merge: "merge"}
 
 
@@ -66,6 +67,7 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
     return replace(
         state,
         files={s: sum(p.file.listed.source == s for p in batch) for s in SOURCES},
+        renames={source: mark for source, of in shared.renames.items() if (mark := mark_of(of))},
         deliveries=[p.file.delivery for p in batch if p.rest is None],
         partial={str(p.file.delivery): p.rest for p in batch if p.rest is not None},
     )
@@ -173,6 +175,8 @@ def state_after(shared: Lakeside, bench: Workbench, known: Contents, *, kind: st
             name: _table_entry(shared.heads, name, changes.get(name, NOTHING), last) for name in shared.tables
         },
         records=added([c.records for c in silver_changes]),
+        lost={name: [len(c.lost), list(c.lost[:NAMED])] for name, c in changes.items() if c.lost},
+        judged={name: dict(c.records) for name, c in changes.items() if c.records.get("delivered")},
         reasons=added([c.reasons for c in silver_changes]),
         fingerprints=dict(last.fingerprints if last else {})
         | {name: _fingerprint(t, last, kind, changes) for name, t in shared.tables.items()},
@@ -238,6 +242,7 @@ def summed(parts: Sequence[Changes]) -> Changes:
         deleted=sum(c.deleted for c in parts),
         records=added([c.records for c in parts]),
         reasons=added([c.reasons for c in parts]),
+        lost=[text for c in parts for text in c.lost],
     )
 
 

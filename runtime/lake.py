@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from runtime import engine, html, profiling
 from runtime.batch import new_tables
-from runtime.counts import changed, reasons
+from runtime.counts import changed, left_out, lost, reasons
 from runtime.delta import Store
 from runtime.errors import UsageError
 from runtime.lease import is_held, take_away
 from runtime.ledger import Contents, Ledger, State, required
 from runtime.notebook import progress_here
-from runtime.planning import find_work
+from runtime.planning import find_work, left_out_text
 from runtime.progress import Progress, Silent
 from runtime.quarantine import Quarantine
 from runtime.runner import Report, Runner, changed_rules, changed_shapes
@@ -116,11 +116,19 @@ class Lakehouse:
 
         return trace_row(self.at(batch=batch), table, key)
 
-    def run(self, *, progress: Progress | None = None, profile: bool = False, **options: bool) -> Report:
+    def run(
+        self,
+        *,
+        progress: Progress | None = None,
+        profile: bool = False,
+        again: str | None = None,
+        **options: bool,
+    ) -> Report:
         """Bring the lake up to date with its sources.
 
         `retry_bad` reads files again that could not be read; `fail_fast` stops at the first such file;
-        `full_refresh` rebuilds silver and gold from bronze; `profile` measures where the time goes, for
+        `full_refresh` rebuilds silver and gold from bronze; `again` names a source of which known files are
+        taken in again, as new deliveries; `profile` measures where the time goes, for
         the report and for `profiles()`; `once` says that the process ends after it, which spares the
         engine what would pay later. In a notebook a bar shows how far it is, unless `progress` is told
         instead. Raises LakehouseError.
@@ -129,7 +137,7 @@ class Lakehouse:
             check_sources(self.settings)
         runner = Runner(self.settings, self.tables, progress or progress_here(self.tables))
         with profiling.taken(profile) as taken:
-            report = runner.run(**options)
+            report = runner.run(again=again, **options)
         report.profile = taken
         return report
 
@@ -167,12 +175,13 @@ class Lakehouse:
         """What the next run would do, and why. Starts nothing.
 
         Keys: `files` (path, source, bytes, reason), `bad_files`, `new_tables`, `changed_schemas`,
-        `changed_rules`, `unpublished` (tables that a run cut off has written to).
+        `changed_rules`, `unpublished` (tables that a run cut off has written to), `notes` (what else there is
+        to know about the sources).
         """
         check_sources(self.settings)
         runner = Runner(self.settings, self.tables)
         known = runner.ledger.contents()
-        work = find_work(self.settings, known)
+        work = find_work(self.settings, known, marks=runner.marks(known))
         return {
             "files": [
                 {
@@ -188,6 +197,7 @@ class Lakehouse:
             "changed_schemas": changed_shapes(self.tables, known),
             "changed_rules": list(changed_rules(self.tables, known)),
             "unpublished": runner.unpublished(known),
+            "notes": work.sentences,
         }
 
     def status(self) -> dict[str, Any]:
@@ -195,7 +205,8 @@ class Lakehouse:
         return self.overview()[0]
 
     def upkeep(self) -> dict[str, Any]:
-        """What `status` tells a person besides: the last state, pins, unreadable files, the lease."""
+        """What `status` tells a person besides: the last state, pins, unreadable files, those that the last
+        run left out, records that lost to another owner's, the lease."""
         ledger = self._ledger()
         return _upkeep(ledger.contents(), ledger.lease())
 
@@ -204,6 +215,11 @@ class Lakehouse:
         ledger = self._ledger()
         known = self._published(ledger)
         return _status(known), _upkeep(known, ledger.lease())
+
+    def lost(self, batch: int | None = None) -> list[str]:
+        """What to know of records that lost to another owner's, as of a batch, the last by default."""
+        known = self._known()
+        return lost(known if batch is None else known.as_of(batch))
 
     def history(self, table: str | None = None) -> list[dict[str, Any]]:
         """All published states, oldest first; or one table's commits, each with its batch.
@@ -401,6 +417,8 @@ def _upkeep(known: Contents, lease: Mapping[str, Any] | None) -> dict[str, Any]:
         "last": known.last,
         "pins": dict(known.pins),
         "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in known.bad.items()],
+        "left_out": [left_out_text(s, n, example) for s, (n, example) in left_out(known).items()],
+        "lost": lost(known),
         "lease": lease if is_held(lease) else None,
     }
 

@@ -84,8 +84,11 @@ class State:
     `tables` gives version, rows, files, bytes and the rows inserted, updated and deleted; `deliveries`
     are those taken in whole by this batch, `partial` maps a delivery to [next byte, next line]. `commits`
     gives, by table and version, for each commit since the state published before: a digest of its file,
-    then a mark of each data file it adds. `lost` maps deliveries whose records bronze no
-    longer holds to the [next byte, next line] up to which it does.
+    then a mark of each data file it adds. `missing` maps deliveries whose records bronze no longer holds
+    to the [next byte, next line] up to which it does. `judged` splits `records` by the table that judged
+    them, and `left_out` gives by source [number, example] of files that the run found and that have other
+    names; `renames` marks by source the names of fields that its files were taken in under, if not our own;
+    `lost` gives by table [number, some of them in words] of the records that lost to another owner's.
     """
 
     batch_id: int
@@ -95,13 +98,17 @@ class State:
     tables: Mapping[str, Mapping[str, int]]
     files: Mapping[str, int] = field(default_factory=dict)
     records: Mapping[str, int] = field(default_factory=dict)
+    judged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    left_out: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     deliveries: Sequence[int] = ()
     partial: Mapping[str, Sequence[int]] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, str] = field(default_factory=dict)
     commits: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    lost: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    missing: Mapping[str, Sequence[int]] = field(default_factory=dict)
     seconds: float = 0.0
     engine: str = ""
     code_version: str = ""
@@ -155,7 +162,7 @@ class Contents:
         """The states that hold a table, since it last came into the lake: versions may begin again then."""
         begin = 0
         for number, state in enumerate(self.states):
-            if state.lost or table not in state.tables:
+            if state.missing or table not in state.tables:
                 begin = number if table in state.tables else number + 1
         return list(self.states[begin:])
 
@@ -164,7 +171,7 @@ class Contents:
         """Deliveries that are in the lake whole."""
         taken = set[int]()
         for state in self.chain:
-            taken = taken.union(state.deliveries).difference(map(int, state.lost))
+            taken = taken.union(state.deliveries).difference(map(int, state.missing))
         return frozenset(taken)
 
     @cached_property
@@ -172,8 +179,14 @@ class Contents:
         """Deliveries taken in up to (next byte, next line)."""
         found: dict[int, tuple[int, int]] = {}
         for state in self.chain:
-            found |= {int(d): (p[0], p[1]) for d, p in (*state.partial.items(), *state.lost.items())}
+            found |= {int(d): (p[0], p[1]) for d, p in (*state.partial.items(), *state.missing.items())}
         return {d: p for d, p in found.items() if d not in self.ingested and p[0]}
+
+    @cached_property
+    def renamed(self) -> Mapping[int, str]:
+        """By delivery taken in whole, the mark of the names of fields it was taken in under; '' for ours."""
+        source = {n: d.source for n, d in self.deliveries.items()}
+        return {d: state.renames.get(source[d], "") for state in self.chain for d in state.deliveries}
 
     def as_of(self, batch_id: int) -> Contents:
         """The same facts, as if the state of that batch were the last one."""

@@ -7,6 +7,7 @@ spares reading: where it is unchanged the content is taken to be, where it chang
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -20,15 +21,18 @@ from runtime.profiling import step
 from runtime.s3.access import is_s3
 from runtime.settings import Settings
 from runtime.sources.content import ContentReader, Unreadable
-from runtime.sources.files import MEMBER_MARK, FileSystem
+from runtime.sources.files import PACKED, SUFFIXES, FileSystem, archive_and_member
 from runtime.sources.inspection import MARK_BYTES, Inspected, inspect
 from runtime.sources.listing import BadFile, Listed, Told, list_source
+from runtime.sources.local_disk import seconds_to_settle
 from runtime.sources.places import Places
 from runtime.sources.slicing import Slice, cut
 
 SOURCES = ("song_data", "log_data")
 # Threads that read files: far away they mostly wait, nearby they mostly work.
 READERS = {False: 4, True: 32}
+ODD_SHOWN = 20
+NO_MARKS: Mapping[str, str] = {}
 SHARE_FILES, SHARE_BYTES = 64, 8 * 1024**2  # what one thread inspects at a time
 
 
@@ -48,7 +52,8 @@ class NewFile:
 class Work:
     """What a run would do. `bad` are files not yet remembered as unreadable; `gone` are remembered ones
     (source, path) that are there no more; `touched` are known contents under a new signature; `numbered`
-    are the deliveries this listing numbers."""
+    are the deliveries this listing numbers; `left_out` says for a source how many files have names that are
+    not read, and the path of one; `notes` are odd about the files, and stop nothing."""
 
     files: tuple[NewFile, ...] = ()
     bad: tuple[BadFile, ...] = ()
@@ -56,6 +61,13 @@ class Work:
     touched: tuple[Delivery, ...] = ()
     numbered: tuple[Delivery, ...] = ()
     listed: int = 0
+    left_out: tuple[tuple[str, int, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """What a person should know about the sources besides what is taken in."""
+        return [*(left_out_text(*one) for one in self.left_out), *self.notes]
 
     @property
     def is_empty(self) -> bool:
@@ -104,30 +116,39 @@ def find_work(
     known: Contents,
     *,
     retry_bad: bool = False,
+    again: str | None = None,
+    marks: Mapping[str, str] = NO_MARKS,
     seen: Seen | None = None,
     told: Told | None = None,
 ) -> Work:
     """List the sources and subtract what the ledger knows. Raises SourceError for a missing source.
 
-    Give the same `seen` to two calls, and the second reads only what changed in between.
+    Known files of the source `again` are new deliveries. `marks` say for a source under which names of
+    fields it is taken in now. Give the same `seen` to two calls, and the second reads only what changed in
+    between.
     """
     seen = {} if seen is None else seen
     places = Places.reached(settings.s3)
-    listings = [
-        list_source(source, root, places, told)
+    listings = {
+        source: list_source(source, root, places, told)
         for source in SOURCES
         if (root := getattr(settings, source)) is not None
-    ]
-    files = [f for listing in listings for f in listing.files if f.uri != settings.log_json_paths]
-    bad = [file for listing in listings for file in listing.bad]
+    }
+    files = [f for listing in listings.values() for f in listing.files if f.uri != settings.log_json_paths]
+    bad = [file for listing in listings.values() for file in listing.bad]
     there = {(f.source, f.path) for f in files} | {(b.source, b.path) for b in bad}
     newest = _newest(known)
-    unknown = [f for f in files if _must_read(f, newest, known, retry_bad=retry_bad)]
-    fresh, unreadable = inspect_files([f for f in unknown if (f.uri, f.signature) not in seen], settings)
+    unknown = [f for f in files if f.source == again or _must_read(f, newest, known, retry_bad=retry_bad)]
+    unseen = [f for f in unknown if (f.uri, f.signature) not in seen]
+    _settle(unseen)
+    fresh, unreadable = inspect_files(unseen, settings)
     seen.update({(f.uri, f.signature): i for f, i in fresh})
     inspected = [(f, seen[f.uri, f.signature]) for f in unknown if (f.uri, f.signature) in seen]
     numbering = iter(range(known.next_delivery, known.next_delivery + len(unknown)))
-    found = [_judge(f, i, newest.get((f.source, f.path)), known, numbering) for f, i in inspected]
+    found = [_judge(f, i, newest.get((f.source, f.path)), known, numbering, again) for f, i in inspected]
+    others = [
+        _other_names(source, files, newest, known, mark) for source, mark in marks.items() if source != again
+    ]
     return Work(
         files=tuple(new for new, _, _ in found if new),
         bad=tuple(b for b in (*bad, *unreadable) if retry_bad or not _remembered(b, known)),
@@ -135,7 +156,54 @@ def find_work(
         touched=tuple(d for _, d, _ in found if d),
         numbered=tuple(d for _, _, d in found if d),
         listed=len(files),
+        left_out=tuple((s, of.left_out, of.example) for s, of in listings.items() if of.left_out),
+        notes=(*_odd(new for new, _, _ in found if new), *filter(None, others)),
     )
+
+
+def _odd(files: Iterable[NewFile]) -> Iterator[str]:
+    """What is odd about new files, of the first of them."""
+    odd = [f"{file.listed.uri}: {file.inspected.note}." for file in files if file.inspected.note]
+    yield from odd[:ODD_SHOWN]
+    if len(odd) > ODD_SHOWN:
+        yield f"… and as much of {len(odd) - ODD_SHOWN:,} more files."
+
+
+def _settle(files: Iterable[Listed]) -> None:
+    """Wait until what is read of files just written can be told from what is written to them later."""
+    now = time.time()
+    on_disk = [f for f in files if not is_s3(f.uri) and archive_and_member(f.uri) is None]
+    if wait := max((seconds_to_settle(f.signature, now) for f in on_disk), default=0.0):
+        time.sleep(wait)
+
+
+def _other_names(
+    source: str,
+    files: Iterable[Listed],
+    newest: Mapping[tuple[str, str], Delivery],
+    known: Contents,
+    mark: str,
+) -> str | None:
+    """What to do where known files of a source were taken in under other names of fields than now."""
+    there = [newest[f.source, f.path] for f in files if f.source == source and (f.source, f.path) in newest]
+    others = sum(known.renamed.get(d.delivery, mark) != mark for d in there)
+    if not others:
+        return None
+    return (
+        f"log_json_paths: of the known files of {source}, {others:,} came in under other names of fields and "
+        f"stay so. Take them in again with: python lakehouse.py run --again {source}"
+    )
+
+
+def left_out_text(source: str, files: int, example: str) -> str:
+    """How many files of a source have names that are not read."""
+    names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+    which = (
+        f"1 file is left out: {example}"
+        if files == 1
+        else f"{files:,} files are left out, {example} among them"
+    )
+    return f"{source}: {which}. Read are {names}, also with {', '.join(PACKED)} behind."
 
 
 def cut_batches(files: Iterable[NewFile], batch_bytes: int) -> Iterator[Batch]:
@@ -237,7 +305,7 @@ def _shares(files: list[Listed]) -> Iterator[list[Listed]]:
 
 def _inspected(file: Listed, content: ContentReader, settings: Settings) -> Inspected | Unreadable:
     try:
-        return inspect(
+        inspected = inspect(
             file,
             content,
             max_record_bytes=settings.max_record_bytes,
@@ -246,6 +314,7 @@ def _inspected(file: Listed, content: ContentReader, settings: Settings) -> Insp
         )
     except Unreadable as error:
         return error
+    return Unreadable(inspected.lacking) if inspected.lacking else inspected
 
 
 def _judge(
@@ -254,13 +323,15 @@ def _judge(
     last: Delivery | None,
     known: Contents,
     numbering: Iterator[int],
+    again: str | None,
 ) -> tuple[NewFile | None, Delivery | None, Delivery | None]:
     """(to take in, known but touched, newly numbered) of one file that was read."""
-    if last is None or last.digest != inspected.digest:
+    is_again = last is not None and file.source == again and last.delivery in known.ingested
+    if last is None or last.digest != inspected.digest or is_again:
         delivery = Delivery(
             next(numbering), file.source, file.path, file.uri, file.size, file.signature, inspected.digest
         )  # fmt: skip
-        reason = "content changed" if last else "new file"
+        reason = "new file" if last is None else "again" if is_again else "content changed"
         return NewFile(file, inspected, delivery.delivery, reason), None, delivery
     touched = replace(last, signature=file.signature) if last.signature != file.signature else None
     if last.delivery in known.ingested:
@@ -275,8 +346,7 @@ def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> 
     """Those that are no longer what was listed: gone, unreadable, or another content."""
     containers: dict[tuple[str, str], list[Listed]] = {}
     for file in files:
-        archive, mark, _ = file.uri.partition(MEMBER_MARK)
-        container = archive + ".zip" if mark else file.uri
+        container = (archive_and_member(file.uri) or (file.uri,))[0]
         containers.setdefault((file.source, container), []).append(file)
     far = any(is_s3(container) for _, container in containers)
     with ThreadPoolExecutor(READERS[True]) if far else nullcontext() as pool:

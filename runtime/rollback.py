@@ -260,7 +260,7 @@ def _without(
         tables=entries,
         fingerprints={n: f for n, f in last.fingerprints.items() if n in entries},
         schemas={n: f for n, f in last.schemas.items() if n in entries},
-        lost={str(d): at for d, at in lost.items()},
+        missing={str(d): at for d, at in lost.items()},
     )
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime import batch as batches
 from runtime import engine, fingerprints, profiling
 from runtime.batch import Lakeside
+from runtime.counts import added, lost_text
 from runtime.declarations import check_builds, check_declarations
 from runtime.delta import Store
-from runtime.errors import CheckFailed, LakehouseError, SchemaChanged, UsageError
+from runtime.errors import (
+    CheckFailed,
+    ConfigError,
+    LakehouseError,
+    SchemaChanged,
+    StorageError,
+    UsageError,
+)
 from runtime.layer_faults import layer_error
 from runtime.lease import Owner, claim, is_held
 from runtime.ledger import EMPTY, Contents, Ledger, State, profile_row
@@ -28,7 +36,8 @@ from runtime.settings import Settings
 from runtime.sources.content import Unreadable
 from runtime.sources.listing import BadFile
 from runtime.sources.places import Places
-from runtime.sources.renaming import Renames, read_renames
+from runtime.sources.renaming import Renames, mark_of, read_renames
+from runtime.suggest import nearest
 from runtime.table import Deliver, Merge, Table
 from runtime.upkeep import compaction
 from runtime.upkeep.availability import unavailable
@@ -38,14 +47,24 @@ NONE: Mapping[str, Renames] = {}
 
 @dataclass
 class Report:
-    """What a run did: the states it published, the files it could not read, and, if it was asked for,
-    where the time went."""
+    """What a run did: the states it published, the files it could not read, sources of which it took nothing
+    in (`errors`), what else a person should know (`notes`), and, if it was asked for, where the time went."""
 
     new_files: int = 0
     states: list[State] = field(default_factory=list)
     failed: list[BadFile] = field(default_factory=list)
     stands: Contents = EMPTY  # what the ledger holds, where there was nothing to do
+    errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    left_out: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     profile: Profile | None = None
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """By table, the records that it judged, where it rejected every one of them."""
+        names = dict.fromkeys(name for state in self.states for name in state.judged)
+        judged = {n: added([s.judged[n] for s in self.states if n in s.judged]) for n in names}
+        return {n: c["delivered"] for n, c in judged.items() if c["delivered"] == c["quarantined"]}
 
     def __repr__(self) -> str:
         batches = ", ".join(str(state.batch_id) for state in self.states)
@@ -101,12 +120,14 @@ class Runner:
         full_refresh: bool = False,
         accept_loss: bool = False,
         once: bool = False,
+        again: str | None = None,
     ) -> Report:
         """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced.
 
-        `once`: the process ends after it.
+        `once`: the process ends after it; `again`: a source of which known files are new deliveries.
         """
         check_declarations(self.tables)
+        self._require_source(again, full_refresh=full_refresh)
         if accept_loss and not full_refresh:
             raise UsageError(
                 "--accept-loss goes with --full-refresh: it says that bronze may have lost records."
@@ -115,12 +136,13 @@ class Runner:
             return self._full_refresh(accept_loss=accept_loss)
         known = self.ledger.contents()
         self._require_same_shape(known)
-        work = self._find(known, retry_bad)
+        work = self._find(known, retry_bad, again)
         if work.is_empty and not self._new_tables(known) and not self.unpublished(known):
-            return Report(stands=known)
+            return Report(stands=known, notes=work.sentences)
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
             if (meanwhile := self.ledger.contents()) is not known:
-                work = self._find(meanwhile, retry_bad)  # another run published before we had the lease
+                # Another run published before we had the lease.
+                work = self._find(meanwhile, retry_bad, again)
             rebuilt = self._caught_up(owner, meanwhile)
             try:
                 known = self.ledger.contents()
@@ -128,7 +150,7 @@ class Runner:
             except DamagedTables as damaged:
                 rebuilt += self._recovered(owner, damaged)
                 known = self.ledger.contents()
-                work = self._find(known, retry_bad)
+                work = self._find(known, retry_bad, None)
                 report = self._take_in(owner, known, work, fail_fast=fail_fast, once=once)
             report.states[:0] = rebuilt
             _keep_profile(owner, report.states)
@@ -144,7 +166,8 @@ class Runner:
         return [self._rebuilt(owner, accept_loss=False)]
 
     def _take_in(self, owner: Owner, known: Contents, work: Work, *, fail_fast: bool, once: bool) -> Report:
-        report = Report(new_files=len(work.files), failed=list(work.bad), stands=known)
+        report = Report(len(work.files), failed=list(work.bad), stands=known, notes=work.sentences)
+        report.left_out = {source: [files, example] for source, files, example in work.left_out}
         if fail_fast and work.bad:
             bad = work.bad[0]
             raise CheckFailed(
@@ -169,6 +192,7 @@ class Runner:
         for batch in cut or [()]:
             if state := self._publish(owner, shared, batch, report):
                 report.states.append(state)
+        report.errors += [self._all_refused(name, n) for name, n in report.refused.items()]
         if report.states:
             last = report.states[-1]
             compaction.after_run(owner, shared.heads, last, self.settings, self.progress)
@@ -184,8 +208,19 @@ class Runner:
         if state is None:
             shared.heads = rolled_back(self.store, self.tables, owner, self.progress)
             return self._publish(owner, shared, batch, report)
+        state = replace(state, left_out=report.left_out)
         self._commit(owner, shared, state)
         return state
+
+    def _all_refused(self, table: str, records: int) -> str:
+        """What it means that a table rejected all records of the run."""
+        source = self.tables[table].inputs[0].table.name.partition(".")[2]
+        every = "the only record" if records == 1 else f"every one of the {records:,} records"
+        return (
+            f"{source}: {every} of this run is in quarantine, and nothing of it in {table}. Does "
+            f"{getattr(self.settings, source)} hold {source}? See why with: "
+            "python lakehouse.py quarantine list"
+        )
 
     def _unless_changed(self, shared: Lakeside, known: Contents, batch: Batch) -> State | None:
         """The state to publish; None when a file is no longer what was listed, so may be half read."""
@@ -204,6 +239,8 @@ class Runner:
         shared.heads.store.clear_scratch()  # before the publish, which has the disk hold what is in the lake
         publish(owner, self.store, state)
         self.progress.published(state)
+        for name, (records, texts) in state.lost.items():
+            self.progress.note(f"warning: {lost_text(name, records, texts)}")
 
     def _without_changed(self, batch: Batch, report: Report) -> Batch:
         changed = {f.uri for f in changed_since((p.file.listed for p in batch), self._places)}
@@ -315,10 +352,42 @@ class Runner:
         """Tables that a run cut off has written to; none while someone is at work."""
         return [] if is_held(self.ledger.lease()) else unpublished(self.store, self.tables, known)
 
-    def _find(self, known: Contents, retry_bad: bool) -> Work:
+    def _find(self, known: Contents, retry_bad: bool, again: str | None) -> Work:
         return find_work(
-            self.settings, known, retry_bad=retry_bad, seen=self._seen, told=self.progress.listing
+            self.settings,
+            known,
+            retry_bad=retry_bad,
+            again=again,
+            marks=self.marks(known),
+            seen=self._seen,
+            told=self.progress.listing,
         )
+
+    def marks(self, known: Contents) -> dict[str, str]:
+        """By source, the names of fields that its files are taken in under, where a setting says them.
+
+        Only known files can have been taken in under others, so a first run reads nothing for it.
+        """
+        if known.last is None:
+            return {}
+        try:
+            return {source: mark_of(renames) for source, renames in self._renames().items()}
+        except (ConfigError, StorageError):
+            return {}  # raised where files are to be taken in
+
+    def _require_source(self, again: str | None, *, full_refresh: bool) -> None:
+        if again is None:
+            return
+        if full_refresh:
+            raise UsageError(
+                "--again and --full-refresh: a rebuild reads bronze, and no files. Run them in turn."
+            )
+        if again not in SOURCES or getattr(self.settings, again) is None:
+            given = [source for source in SOURCES if getattr(self.settings, source) is not None]
+            raise UsageError(
+                f"--again: {again!r} is no source of this lake{nearest(again, given) or '.'} "
+                f"The sources given are: {', '.join(given) or 'none'}."
+            )
 
     def _new_tables(self, known: Contents) -> set[str]:
         return batches.new_tables(self.tables, known)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bronze import log_data
 from bronze.log_data import FIELDS
 from runtime.table import Records, Table, Upsert
-from silver.cleaning import PROVENANCE, absent, instant, integer, number, parse, text
+from silver.cleaning import PROVENANCE, absent, beyond_int, instant, integer, number, parse, text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,6 +55,7 @@ TABLE = Table(
         key=("event_id",),
         identity=("session_id", "item_in_session", "event_at"),
         fields=("sessionId", "itemInSession", "ts"),
+        owner=("user_id", "userId"),
     ),
     partition_by=("event_date",),
     schema="""
@@ -84,10 +85,12 @@ TABLE = Table(
         _batch_id bigint not null comment 'the batch that last wrote this row'
     """,
     expectations={
-        "session_id_is_integer": "session_id >= 0",
+        "session_id_is_integer": f"session_id >= 0 or {beyond_int('record.sessionId')}",
+        "session_id_is_in_range": f"not {beyond_int('record.sessionId')}",
         "item_in_session_is_integer": "item_in_session >= 0",
         "event_at_is_valid": "event_at is not null",
-        "user_id_is_integer": f"{absent('record.userId')} or user_id >= 0",
+        "user_id_is_integer": f"{absent('record.userId')} or user_id >= 0 or {beyond_int('record.userId')}",
+        "user_id_is_in_range": f"not {beyond_int('record.userId')}",
         "play_has_user": "coalesce(page, '') <> 'NextSong' or user_id is not null",
         "page_is_present": "page is not null",
         "level_is_known": "level in ('free', 'paid')",

@@ -73,6 +73,27 @@ def no_gzip(folder: Path, clean: bytes) -> None:
     (folder / "a.json.gz").write_bytes(clean)
 
 
+def gzip_named_json(folder: Path, clean: bytes) -> None:
+    (folder / "a.json").write_bytes(gzip.compress(clean))
+
+
+def gzip_and_more(folder: Path, clean: bytes) -> None:
+    (folder / "a.json.gz").write_bytes(gzip.compress(clean) + b"rubbish")
+
+
+def text_file(text: bytes) -> Callable[[Path, bytes], object]:
+    return lambda folder, _: (folder / "a.json").write_bytes(text)
+
+
+def another_archive(folder: Path, clean: bytes) -> None:
+    with zipfile.ZipFile(folder / "a.json", "w") as archive:
+        archive.writestr("day.json", clean)
+
+
+def other_name(folder: Path, clean: bytes) -> None:
+    (folder / "2018-11-08-events").write_bytes(clean)
+
+
 def gzip_bomb(folder: Path, _: bytes) -> None:
     (folder / "a.json.gz").write_bytes(gzip.compress(b" \n" * MAX_UNPACKED))
 
@@ -143,11 +164,35 @@ FILES = (
         {"a.json.gz": "its compressed data is cut or corrupt: Compressed file ended before the "
          "end-of-stream marker was reached"},
     ),
+    BadFile("a file named `.json.gz` that is not compressed", no_gzip, is_kept=True, note="the text it is"),
+    BadFile("a compressed file named `.json`", gzip_named_json, is_kept=True, note="its name does not count"),
+    BadFile("bytes behind the end of a gzip file", gzip_and_more, is_kept=True, note="a warning names it"),
     BadFile(
-        "a gzip file that is none",
-        no_gzip,
-        {"a.json.gz": "its compressed data is cut or corrupt: Not a gzipped file (b'{\"')"},
+        "a pointer of Git LFS",
+        text_file(b"version https://git-lfs.github.com/spec/v1\noid sha256:4c10\nsize 329\n"),
+        {"a.json": "it is a pointer of Git LFS; fetch the file itself with: git lfs pull"},
     ),
+    BadFile(
+        "a page of HTML",
+        text_file(b"<html>\n<body>503</body>\n</html>"),
+        {"a.json": "it is an HTML or XML page, not JSON"},
+    ),
+    BadFile(
+        "UTF-16 without a byte order mark",
+        lambda folder, clean: (folder / "a.json").write_bytes(clean.decode().encode("utf-16-le")),
+        {"a.json": "it is UTF-16 or UTF-32 without a byte order mark; convert it to UTF-8"},
+    ),
+    BadFile(
+        "an archive of another name",
+        another_archive,
+        {"a.json": "it is a zip archive; name it *.zip"},
+    ),
+    BadFile(
+        "text without any JSON object",
+        text_file(b"INFO started\nINFO ended\n"),
+        {"a.json": "it holds no JSON object"},
+    ),
+    BadFile("a file of another name", other_name, note="left out, and counted"),
     BadFile("a gzip bomb", gzip_bomb, {"a.json.gz": BOMB}),
     BadFile("a zip bomb", zip_bomb, {"a.zip!x.json": BOMB}),
     BadFile(

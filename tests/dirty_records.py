@@ -156,6 +156,13 @@ LOGS = (
         (AS_IT_WAS,),
     ),
     Dirt("`sessionId` as `5.5`", having(sessionId=5.5), rejected=(("session_id_is_integer",),)),
+    Dirt(
+        "`sessionId` over the range of int",
+        having(sessionId=1541105830796),
+        rejected=(("session_id_is_in_range",),),
+        note="see [Wider ids](adding-a-table.md#wider-ids)",
+    ),
+    Dirt("`userId` over any range", having(userId="1e30", page="Home"), rejected=(("user_id_is_in_range",),)),
     Dirt("`ts` in seconds", having(ts=1541106106), rejected=(("event_at_is_valid",),)),
     Dirt("`ts` negative", having(ts=-1541106106796), rejected=(("event_at_is_valid",),)),
     Dirt("`ts` in the year 10000", having(ts=253402300800000), rejected=(("event_at_is_valid",),)),
@@ -169,8 +176,8 @@ LOGS = (
     ),
     Dirt(
         "`userId` over the range of int",
-        having(userId="99999999999"),
-        rejected=(("user_id_is_integer", "play_has_user"),),
+        having(userId="10152368852405295"),
+        rejected=(("user_id_is_in_range", "play_has_user"),),
     ),
     Dirt(
         "`userId` that is no number, on a page other than `NextSong`",
@@ -188,7 +195,24 @@ LOGS = (
         (AS_IT_WAS,),
         (NO_OBJECT, NO_OBJECT),
     ),
-    Dirt("a text that is no JSON", lambda _: b"<html>\n<body>503</body>\n</html>", rejected=(NO_OBJECT,)),
+    Dirt("a text that is no JSON", before(b"INFO rotated"), (AS_IT_WAS,), (NO_OBJECT,)),
+    Dirt("a line in brackets", before(b"[2018-11-01T00:00:00Z] INFO rotated"), (AS_IT_WAS,), (NO_OBJECT,)),
+    Dirt(
+        "several objects on a line",
+        lambda clean: line(clean) + line(second(clean)) + b"\n",
+        (AS_IT_WAS, {"item_in_session": 1}),
+    ),
+    Dirt(
+        "lines that end in commas",
+        lambda clean: line(clean) + b",\n" + line(second(clean)) + b"]\n",
+        (AS_IT_WAS, {"item_in_session": 1}),
+    ),
+    Dirt(
+        "an element of an array cut off",
+        lambda clean: b"[\n" + line(second(clean))[:-40] + b",\n" + line(clean) + b"\n]",
+        (AS_IT_WAS,),
+        (NO_OBJECT,),
+    ),
     Dirt(
         "a line with more text behind its object",
         lambda clean: line(clean) + b"\n" + line(second(clean)) + b"}",

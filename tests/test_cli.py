@@ -168,7 +168,7 @@ def test_the_help_lists_the_commands_of_the_contract_under_their_sections(here: 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("run", "--full-refresh --fail-fast --retry-bad --fail-on-quarantine --profile --watch"),
+        ("run", "--full-refresh --fail-fast --retry-bad --again --fail-on-quarantine --profile --watch"),
         ("plan", "--check"),
         ("sample", "--out --events --songs --days --seed --dirty"),
         ("status", ""),

@@ -12,11 +12,12 @@ import pytest
 
 from bronze.log_data import FIELDS
 from lakehouse import Lakehouse
+from runtime.cli import main
 from runtime.engine import Engine
 from runtime.errors import ConfigError
 from runtime.sources.renaming import renamed, renames_of
 from tests.comparing import assert_same_tables
-from tests.deliveries import Deliveries, play, song
+from tests.deliveries import Deliveries, event, play, song
 from tests.s3_server import S3Server
 
 OpenLake = Callable[..., Lakehouse]
@@ -126,6 +127,51 @@ def test_a_mapping_file_among_the_logs_is_not_read_as_one(
         {"user_id": 7, "artist": "The Engine"}
     ]
     assert lake.run().as_json() == {"new_files": 0, "batches": []}
+
+
+@pytest.mark.engine
+@pytest.mark.long_on_spark
+def test_names_given_after_the_first_run_reach_known_files_when_they_are_taken_in_again(
+    open_lake: OpenLake,
+    engine: Engine,
+    deliveries: Deliveries,
+    tmp_path: Path,
+) -> None:
+    deliveries.logs("a.json", [_otherwise(event())])
+    deliveries.logs("gone.json", [_otherwise(event(sessionId=2))])
+    paths = tmp_path / "paths.json"
+    paths.write_text(json_paths(artist="$.performer", userId="$.user.id"))
+    open_lake("lake", deliveries).run()
+    (deliveries.log_data / "gone.json").unlink()
+    lake = open_lake("lake", deliveries, log_json_paths=paths)
+    before = lake.run()
+    assert before.as_json() == {"new_files": 0, "batches": []}
+    told = "log_json_paths: of the known files of log_data, 1 came in under other names of fields"
+    assert [note[: len(told)] for note in before.notes] == [told]
+    assert lake.plan()["notes"] == before.notes
+    (state,) = lake.run(again="log_data").states
+    assert (state.files["log_data"], state.records["accepted"]) == (1, 1)
+    found = lake.sql("select user_id, _delivery as d from silver.events order by session_id")
+    assert found.to_pylist() == [{"user_id": 7, "d": 3}, {"user_id": None, "d": 2}]
+    assert (lake.run().notes, lake.run().as_json()) == ([], {"new_files": 0, "batches": []})
+    assert lake.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--again=log_dta"], "Did you mean log_data?"),
+        (["--again=users"], "The sources given are: song_data, log_data."),
+        (["--again=log_data", "--full-refresh"], "--again and --full-refresh"),
+        (["--again=log_data", "--watch=1"], "--watch and --again"),
+    ],
+)
+def test_files_are_taken_in_again_only_where_that_makes_sense(
+    deliveries: Deliveries, tmp_path: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [f"--song-data={deliveries.song_data}", f"--log-data={deliveries.log_data}"]
+    assert main(["run", *words, f"--lake={tmp_path / 'lake'}", *sources]) == 2
+    assert why.lower() in capsys.readouterr().err.lower()
 
 
 def _otherwise(record: dict[str, Any]) -> dict[str, Any]:

@@ -32,12 +32,15 @@ def errors(listing: Listing) -> dict[str, str]:
     return {bad.path: bad.error for bad in listing.bad}
 
 
-def test_only_json_gzip_and_zip_names_are_sources(tmp_path: Path) -> None:
-    put(tmp_path, "a.json", "b.json.gz", "c.txt", "d.gz", "e.jsonl", "f.json.tmp", "json")
-    put_zip(tmp_path / "g.zip", **{"h.json": "{}", "i.csv": "", "j.json.gz": ""})
+def test_names_that_are_read_are_listed_and_others_counted_with_an_example(tmp_path: Path) -> None:
+    read = ["a.json", "b.json.gz", "c.JSON", "d.Log", "e.jsonl.bz2", "f.ndjson.ZST"]
+    put(tmp_path, *read, "g.txt", "h.gz", "i.json.tmp", "json", "x/day-events")
+    put(tmp_path, ".hidden", "_SUCCESS", "k.json._COPYING_", "_x/y.txt")
+    put_zip(tmp_path / "y.ZIP", **{"h.json": "{}", "i.csv": "", "j.LOG.gz": "", "dir/": "", "_k.txt": ""})
     listing = list_source("s", str(tmp_path))
-    assert paths(listing) == ["a.json", "b.json.gz", "g.zip!h.json", "g.zip!j.json.gz"]
+    assert paths(listing) == [*read, "y.ZIP!h.json", "y.ZIP!j.LOG.gz"]
     assert listing.bad == ()
+    assert (listing.left_out, listing.example) == (6, "g.txt")
 
 
 def test_a_listed_file_knows_its_source_path_uri_size_and_signature(tmp_path: Path) -> None:

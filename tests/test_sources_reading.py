@@ -3,6 +3,7 @@
 import codecs
 import gc
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import random
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -218,6 +220,67 @@ def test_documents_on_one_line_get_distinct_lines(file: Path) -> None:
     ]
 
 
+# Lines that hold more or less than a record
+
+A, B, C = '{"a":1}', '{"b":"}{"}', '{"c":[{},{"d":2}]}'
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (A + B + C, [A, B, C]),
+        (f"{A} {B}, {C}", [A, B, C]),
+        (f"{A},", [A]),
+        (f"{A} , \t", [A]),
+        (f"{A}]", [A]),
+        (f",{A}", [A]),
+        ("]", []),
+        (",", []),
+        (f'{A}{{"b":{{"cut":', [A, '{"b":{"cut":']),
+        (f"[{A},{B}]", [f"[{A},{B}]"]),
+        (A + "}", [A + "}"]),
+        (A + " rest", [A + " rest"]),
+        ("[WARN] " + A, ["[WARN] " + A]),
+        (f"{A},1", [f"{A},1"]),
+        ('{"cut":"x', ['{"cut":"x']),
+    ],
+)
+@pytest.mark.parametrize("around", [0, 1, 40_000])
+def test_what_a_line_holds_depends_on_no_other_line(
+    file: Path, line: str, found: list[str], around: int
+) -> None:
+    """Alone, among good lines, and at the end of a file of several chunks."""
+    before, after = [f'{{"n":{n}, "more":"{"x" * 40}"}}' for n in range(around)], ["{}"] * min(around, 1)
+    got = read_file(file, "\n".join([*before, line, *after]).encode())
+    if around or line.startswith((",{", "{")):  # other text alone is a document, or an array
+        assert [raw for raw, _ in got] == [*before, *found, *after]
+    assert len({line for _, line in got}) == len(got)
+
+
+@pytest.mark.parametrize(
+    "banner", ["[2018-11-01T00:00:00Z] INFO rotated", "[WARN rotated", "INFO rotated", "["]
+)
+def test_a_banner_before_the_records_costs_itself_only(file: Path, banner: str) -> None:
+    lines = [f'{{"n":{n}}}' for n in range(5)]
+    got = [raw for raw, _ in read_file(file, "\n".join([banner, *lines]).encode())]
+    if banner == "[":
+        assert got[0] == lines[0]
+    else:
+        assert got == [banner, *lines]
+    documents = [json.dumps({"n": n, "m": {}}, indent=1) for n in range(3)]
+    if banner == "INFO":
+        assert [raw for raw, _ in read_file(file, "\n".join([*documents, banner, *documents]).encode())] == [
+            *documents, banner, *documents,
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut_element", ['{"b":"x', '{"b":{"x":1}', '{"b":[', '{"b":"x}'])
+def test_a_cut_element_of_an_array_costs_itself_only(file: Path, cut_element: str) -> None:
+    text = "[\n" + ",\n".join([A, cut_element, B, C]) + "\n]"
+    got = [(raw.rstrip(","), line) for raw, line in read_file(file, text.encode())]
+    assert got == [(A, 2), (cut_element, 3), (B, 4), (C, 5)]
+
+
 # Arrays
 
 
@@ -289,6 +352,105 @@ def test_a_byte_order_mark_tells_the_encoding_and_is_removed(
 def test_damaged_utf_16_is_kept_escaped(file: Path) -> None:
     data = codecs.BOM_UTF16_LE + '{"a":1}\n{"b":"'.encode("utf-16-le") + b"\x00\xd8!"
     assert read_file(file, data) == [('{"a":1}', 1), ('{"b":"\\x00\\xd8\\x21', 2)]
+
+
+def compressed(data: bytes, codec: str) -> bytes:
+    with pa.BufferOutputStream() as sink:
+        with pa.CompressedOutputStream(sink, codec) as packed:
+            packed.write(data)
+        return bytes(sink.getvalue())
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.JSON.gz", "a.log.zst", "a.ndjson.BZ2", "a.zip"])
+@pytest.mark.parametrize("codec", ["", "gzip", "bz2", "zstd"])
+def test_compression_is_told_by_the_content_whatever_the_name(tmp_path: Path, name: str, codec: str) -> None:
+    data = b'{"a":1}\n' * 400_000
+    packed = compressed(data, codec) if codec else data
+    if name == "a.zip":
+        (listed,) = [listed_file(tmp_path / name, packed)]
+    else:
+        (tmp_path / name).write_bytes(packed)
+        (listed,) = list_source("s", str(tmp_path / name)).files
+    inspected = inspect(listed)
+    assert (inspected.content_bytes, inspected.lacking, inspected.note) == (len(data), "", "")
+    slices, _ = cut(listed, inspected, 1, budget=1)
+    assert len(slices) == 1
+    assert len(records(slices)) == 400_000
+    with pytest.raises(Unreadable, match="max_unpacked_bytes") if codec else nullcontext():
+        inspect(listed_file(tmp_path / "b.json", packed), max_unpacked_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "bz2", "zstd"])
+def test_compressed_data_that_is_cut_or_damaged_is_unreadable(file: Path, codec: str) -> None:
+    good = compressed(json.dumps({"a": list(range(50_000))}).encode(), codec)
+    damaged = bytearray(good)
+    damaged[len(good) // 2] ^= 0xFF
+    for bad in (good[:-9], good[: len(good) // 2], *([bytes(damaged)] if codec != "zstd" else [])):
+        listed = listed_file(file, bad)
+        with pytest.raises(Unreadable, match="its compressed data is cut or corrupt"):
+            inspect(listed)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "bz2"])
+@pytest.mark.parametrize(
+    ("behind", "note"), [(b"rubbish", "7 bytes behind the end"), (b"\0" * 2_000_000, "")]
+)
+def test_bytes_behind_compressed_data_are_passed_over_and_told(
+    file: Path, codec: str, behind: bytes, note: str
+) -> None:
+    packed = compressed(b'{"a":1}\n{"b":2}\n', codec)
+    inspected = inspect(listed := listed_file(file, packed + behind))
+    assert inspected.note.startswith(note)
+    assert bool(inspected.note) == bool(note)
+    assert inspected.digest == f"sha256:{hashlib.sha256(packed + behind).hexdigest()}"
+    assert records(cut(listed, inspected, 1)[0]) == [('{"a":1}', 1), ('{"b":2}', 2)]
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4c10a08f78\nsize 329\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (POINTER, "pointer of Git LFS"),
+        (b"<!DOCTYPE html>\n<script>\n{}\n</script>", "HTML"),
+        ('{"a":1}\n'.encode("utf-16-le"), "without a byte order mark"),
+        ('[{"a":1}]'.encode("utf-16-be"), "without a byte order mark"),
+        (b"PK\x03\x04" + bytes(100), "a zip archive; name it"),
+        (b"a.json" + bytes(251) + b"ustar\x0000" + bytes(248) + b'\n{"a":1}\n', "a tar archive"),
+        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"Obj\x01\x04\x14" + b'[{"name":1}]', "an Avro file"),
+        (compressed(compressed(b'{"a":1}\n', "gzip"), "zstd"), "compressed twice"),
+        (b"\0" * 4096, "no JSON object"),
+        (b"INFO started\nINFO ended\n", "no JSON object"),
+        (b"1\n2\n", "no JSON object"),
+    ],
+)
+def test_a_file_that_holds_no_record_says_why(file: Path, data: bytes, why: str) -> None:
+    assert why in inspect(listed_file(file, data)).lacking
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n \n",
+        b"x" * 9_000,
+        b'{"cut',
+        b'x\n{"a":1}',
+        b"[\n\n  {\n}]",
+        b'["a", {"b":1}]',
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_a_file_that_is_empty_or_holds_an_object_whole_or_cut_is_read(file: Path, data: bytes) -> None:
+    assert inspect(listed_file(file, data)).lacking == ""
+
+
+def test_an_object_around_the_records_gets_a_hint(file: Path) -> None:
+    for text in ('{"events": [{"a":1}, {"a":2}]}', '{\n "events": [\n  {"a":1}\n ]\n}'):
+        assert "'events' holds the records" in inspect(listed_file(file, text.encode())).note
+    assert inspect(listed_file(file, b'{"a": [1], "b": {"events": []}}')).note == ""
 
 
 def test_gzip_of_several_members_is_one_file(file: Path) -> None:
@@ -376,13 +538,13 @@ def test_a_file_that_is_gone_is_unreadable(file: Path) -> None:
         inspect(listed)
 
 
-def test_gzip_that_is_cut_corrupt_or_no_gzip_is_unreadable(tmp_path: Path) -> None:
+def test_gzip_that_is_cut_or_corrupt_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "a.json.gz"
     listed = listed_file(path, json.dumps({"a": list(range(5000))}).encode())
     good = path.read_bytes()
     flipped = bytearray(good)
     flipped[len(good) // 2] ^= 0xFF
-    for bad in (good[:-20], good[:-4], bytes(flipped), b'{"a":1}\n', good + b"rubbish"):
+    for bad in (good[:-20], good[:-4], bytes(flipped), good + good[:-9]):
         path.write_bytes(bad)
         with pytest.raises(Unreadable, match="its compressed data is cut or corrupt"):
             inspect(listed)

@@ -24,12 +24,18 @@ def plan(asked: Invocation, check: bool) -> int:
     --verbose lists every file.
     """
     found = asked.open().plan()
+    notes = found.pop("notes")
     if asked.format == "json":
         emit_json(found)
     elif asked.format == "csv":
         emit_rows(COLUMNS, _files(found), "csv")
     else:
         _describe(asked, found)
+    for note in notes:
+        if asked.format == "table":
+            emit(note + "\n")
+        else:
+            asked.say(note)
     return int(check and any(found[kind] for kind in WORK))
 
 

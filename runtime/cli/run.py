@@ -37,6 +37,7 @@ LOOK_AT_QUARANTINE = "quarantine list"
 )
 @click.option("--fail-fast", is_flag=True, help="Take nothing in if a file cannot be read.")
 @click.option("--retry-bad", is_flag=True, help="Read unreadable files again, changed or not.")
+@click.option("--again", metavar="SOURCE", help="Take known files of a source in again, as new deliveries.")
 @click.option("--fail-on-quarantine", is_flag=True, help="Exit 1 if a record is quarantined.")
 @click.option("--profile", is_flag=True, help="Tell where the time went, by table and step, and keep it.")
 @click.option(
@@ -45,17 +46,30 @@ LOOK_AT_QUARANTINE = "quarantine list"
     metavar="SECONDS",
     help="Run again every SECONDS until interrupted.",
 )
-def run(asked: Invocation, fail_on_quarantine: bool, watch: float | None, **options: bool) -> int:
+def run(
+    asked: Invocation,
+    fail_on_quarantine: bool,
+    watch: float | None,
+    again: str | None,
+    **options: bool,
+) -> int:
     """Bring the lake up to date with its sources.
 
     Only new files are read, in batches of bounded size, each published as a whole. Exits 1 when a
-    file could not be read; the others are taken in all the same.
+    file could not be read, or every record of a source was rejected; the rest is taken in all the same.
     """
     if watch is not None and options["full_refresh"]:
         raise UsageError("--watch and --full-refresh: rebuild once, then watch.")
     limits.require_threads_and_memory()  # also delta-rs, which claims the lease, waits for threads for ever
+    if watch is not None and again is not None:
+        raise UsageError("--watch and --again: take the files in again once, then watch.")
     lake = asked.open()
-    for first, report in _reports(asked, lake, watch, options):
+    told = set[str]()
+    for first, report in _reports(asked, lake, watch, again, options):
+        for note in dict.fromkeys(report.notes):
+            if note not in told:
+                asked.say(note)
+        told.update(report.notes)
         _show(asked, lake, report, first=first)
         code = _code(report, fail_on_quarantine=fail_on_quarantine)
         if watch is None or (fail_on_quarantine and _quarantined(report)):
@@ -64,7 +78,7 @@ def run(asked: Invocation, fail_on_quarantine: bool, watch: float | None, **opti
 
 
 def _reports(
-    asked: Invocation, lake: Lakehouse, watch: float | None, options: dict[str, bool]
+    asked: Invocation, lake: Lakehouse, watch: float | None, again: str | None, options: dict[str, bool]
 ) -> Iterator[tuple[bool, Report]]:
     """A report per run, and whether it is the first. While watching, what may pass is waited out."""
     from runtime import profiling
@@ -75,7 +89,7 @@ def _reports(
         try:
             wanted = options.get("profile", False)
             with profiling.taken(wanted, since_start=first), display(asked, lake.tables) as progress:
-                report = lake.run(progress=progress, once=watch is None, **options)
+                report = lake.run(progress=progress, once=watch is None, again=again, **options)
             yield first, report
         except (LeaseHeld, SourceError, ConfigError) as error:
             # Sources that never were there are a mistake; those that went away may come back.
@@ -99,6 +113,8 @@ def _show(asked: Invocation, lake: Lakehouse, report: Report, *, first: bool) ->
         tell("\n".join(lines_of(report.profile.as_json())))
     for file in report.failed:
         warn(f"could not read {file.uri}: {file.error}")
+    for error in report.errors:
+        warn(f"error: {error}")
     if report.states:
         asked.say(f"next: {asked.next_command(LOOK_AT_QUARANTINE if _quarantined(report) else LOOK)}")
 
@@ -115,7 +131,7 @@ def _nothing_new(settings: Settings, stands: Contents) -> str:
         return "Nothing new: no source is given; name them with --song-data and --log-data."
     where = " and ".join(sources)
     if stands.last is None:
-        return f"Nothing new: there are no files in {where}."
+        return f"Nothing new: there are no files to read in {where}."
     since = f"batch {stands.last.batch_id} of {when(stands.last.at)} UTC"
     again = f" Unreadable: {len(stands.bad)}; `status` lists them, `run --retry-bad` reads them again."
     return f"Nothing new in {where} since {since}.{again if stands.bad else ''}"
@@ -126,4 +142,4 @@ def _quarantined(report: Report) -> int:
 
 
 def _code(report: Report, *, fail_on_quarantine: bool) -> int:
-    return int(bool(report.failed) or (fail_on_quarantine and _quarantined(report) > 0))
+    return int(bool(report.failed or report.errors) or (fail_on_quarantine and _quarantined(report) > 0))

@@ -55,6 +55,10 @@ def _facts(lake: str, quarantine: dict[str, int], upkeep: dict[str, Any]) -> Ite
     if upkeep["pins"]:
         yield "pinned", ", ".join(f"{batch} ({label})" for batch, label in sorted(upkeep["pins"].items()))
     yield "bad files", f"{len(upkeep['bad_files'])}, see below" if upkeep["bad_files"] else "none"
+    for sentence in upkeep["left_out"]:
+        yield "left out", sentence
+    for sentence in upkeep["lost"]:
+        yield "lost", sentence
     if lease is None:
         yield "lease", "free"
     else:

@@ -65,6 +65,11 @@ class Facts:
         return {o: n for o, n in self.records.items() if n and o not in ("delivered", "accepted")}
 
     @property
+    def lost_to_others(self) -> list[str]:
+        """What to know of records that lost to a record of another owner."""
+        return self.lake.lost(self.snapshot.batch_id)
+
+    @property
     def layers(self) -> dict[str, list[dict[str, Any]]]:
         """By layer, each table with its `name`, `rows`, `files`, `bytes`, `version` and `past` changes."""
         found: dict[str, list[dict[str, Any]]] = {"bronze": [], "silver": [], "gold": []}

@@ -12,7 +12,7 @@ from runtime.errors import SourceError
 from runtime.s3.access import SCHEME, Access, split
 from runtime.s3.client import bucket_of
 from runtime.s3.failures import told
-from runtime.sources.files import MEMBER_MARK, Found, is_hidden, is_source_name
+from runtime.sources.files import MARKED, Found, archive_and_member, is_hidden, is_source_name, left_out
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -31,7 +31,7 @@ class S3Files:
         self._lock = threading.Lock()
 
     def walk(self, root: str) -> Iterator[Found]:
-        """Every source below `root`, or `root` itself when it is an object.
+        """Every object below `root`, or `root` itself when it is a source.
 
         Raises SourceError when nothing is there, StorageError when the bucket cannot be listed.
         """
@@ -68,8 +68,10 @@ class S3Files:
             for item in page:
                 known = True
                 path = item["path"][len(prefix) :].lstrip("/")
-                if is_source_name(path) and not any(map(is_hidden, path.split("/"))):
-                    yield _found(f"{SCHEME}{bucket}/{item['path']}", path, item)
+                if path.endswith("/") or not path or any(map(is_hidden, path.split("/"))):
+                    continue
+                uri = f"{SCHEME}{bucket}/{item['path']}"
+                yield _found(uri, path, item) if is_source_name(path) else left_out(path, uri)
         if not known:
             raise SourceError(
                 f"The source {root} does not exist: the bucket holds nothing under that name. Check the "
@@ -157,8 +159,8 @@ class S3Object(io.RawIOBase):
 
 def _found(uri: str, path: str, item: ObjectMeta) -> Found:
     etag = (item["e_tag"] or "").strip('"')
-    marked = f"its path contains {MEMBER_MARK!r}, which marks members of archives; rename it"
-    return Found(path, uri, item["size"], f"{etag}:{item['size']}", marked if MEMBER_MARK in uri else None)
+    marked = MARKED if archive_and_member(uri) else None
+    return Found(path, uri, item["size"], f"{etag}:{item['size']}", marked)
 
 
 @contextmanager

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import BinaryIO
 
 from runtime.errors import LakehouseError
-from runtime.sources.files import MEMBER_MARK, FileSystem
+from runtime.sources.files import FileSystem, archive_and_member
 from runtime.sources.local_disk import LocalDisk
+from runtime.sources.packing import CHUNK_BYTES, MAGIC_BYTES, CorruptData, packing_of, unpacked
 
-CHUNK_BYTES = 1 << 20
 UTF_8, UTF_16_LE, UTF_16_BE = "utf-8", "utf-16-le", "utf-16-be"
 _BOMS = {UTF_8: codecs.BOM_UTF8, UTF_16_LE: codecs.BOM_UTF16_LE, UTF_16_BE: codecs.BOM_UTF16_BE}
 
@@ -25,9 +25,16 @@ class Unreadable(LakehouseError):
     """A file that cannot be taken; the message is one sentence saying why."""
 
 
-def is_packed(uri: str) -> bool:
-    """Whether the file's bytes on disk are not its content, so that it cannot be entered midway."""
-    return uri.endswith(".gz") or MEMBER_MARK in uri
+@dataclass
+class Stored:
+    """What is seen of a file as it is stored while its content is read.
+
+    `seen` is called with its bytes, but never with a zip member's; `notes` are what a reader should know.
+    """
+
+    seen: Callable[[bytes], object] = lambda _: None
+    is_packed: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 class ContentReader:
@@ -67,16 +74,24 @@ class ContentReader:
         uri: str,
         start: int = 0,
         chunk_bytes: int = CHUNK_BYTES,
-        seen: Callable[[bytes], object] | None = None,
+        stored: Stored | None = None,
     ) -> Iterator[bytes]:
-        """Content from byte `start` on, in chunks of at most `chunk_bytes`.
+        """Content from byte `start` on, in chunks of at most `chunk_bytes`. Raises Unreadable.
 
-        `seen` is called with the bytes as stored; it never sees a zip member's. Raises Unreadable.
+        A compressed file is told by its first bytes, and can only be read from its start.
         """
+        stored = Stored() if stored is None else stored
         with ExitStack() as opened, _readable():
-            stream = self._open(uri, opened, seen)
+            stream = self._open(uri, opened, stored)
             if start:
                 stream.seek(start)
+            else:
+                first = stream.read(MAGIC_BYTES)
+                stream = _Begun(first, stream)  # type: ignore[assignment]
+                if magic := packing_of(first):
+                    stored.is_packed = True
+                    yield from unpacked(stream, magic, chunk_bytes, stored.notes.append)
+                    return
             while chunk := stream.read(chunk_bytes):
                 yield chunk
 
@@ -91,19 +106,13 @@ class ContentReader:
         if left:
             raise Unreadable(f"it changed while being read: {left} bytes fewer than before")
 
-    def _open(self, uri: str, opened: ExitStack, seen: Callable[[bytes], object] | None) -> BinaryIO:
-        stream: BinaryIO
-        archive, mark, member = uri.partition(MEMBER_MARK)
-        if mark:
-            stored = self._archive_at(archive + mark[:-1]).open(member)
-            stream = opened.enter_context(stored)  # type: ignore[assignment]
-        else:
-            stream = opened.enter_context(self._disk.open(uri))
-            if seen is not None:
-                stream = _Tapped(stream, seen)  # type: ignore[assignment]
-        if uri.endswith(".gz"):
-            stream = opened.enter_context(gzip.GzipFile(fileobj=stream))  # type: ignore[assignment]
-        return stream
+    def _open(self, uri: str, opened: ExitStack, stored: Stored) -> BinaryIO:
+        if place := archive_and_member(uri):
+            archive, member = place
+            stored.is_packed = True
+            return opened.enter_context(self._archive_at(archive).open(member))  # type: ignore[return-value]
+        stream = opened.enter_context(self._disk.open(uri))
+        return _Tapped(stream, stored.seen)  # type: ignore[return-value]
 
     def _archive_at(self, uri: str) -> zipfile.ZipFile:
         if self._opened is None or uri != self._archive_uri:
@@ -125,13 +134,30 @@ class _Tapped(io.RawIOBase):
         self._seen(chunk)
         return chunk
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+
+class _Begun(io.RawIOBase):
+    """A stream of which the first bytes were read already."""
+
+    def __init__(self, first: bytes, stream: BinaryIO) -> None:
+        self._first, self._stream = first, stream
+
+    def read(self, size: int = -1) -> bytes:
+        if 0 <= size <= len(self._first):
+            first, self._first = self._first[:size], self._first[size:]
+            return first
+        first, self._first = self._first, b""
+        return first + self._stream.read(size - len(first) if size > 0 else -1)
+
 
 @contextmanager
 def _readable() -> Iterator[None]:
     """Turns what the packing and the disk raise into one kind of error, with a readable reason."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, CorruptData) as error:
         raise Unreadable(f"its compressed data is cut or corrupt: {error}") from error
     except (zipfile.BadZipFile, KeyError) as error:
         raise Unreadable(f"its archive is corrupt: {error.args[0]}") from error

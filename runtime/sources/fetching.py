@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from runtime.s3.access import is_s3
-from runtime.sources.content import ContentReader, is_packed
+from runtime.sources.content import ContentReader
+from runtime.sources.files import archive_and_member
 from runtime.sources.slicing import Slice
 
 # An object costs a round trip, tens of milliseconds, in which a slice of this size arrives many times over.
@@ -34,7 +35,7 @@ def fetched(pieces: Iterable[Slice], content: ContentReader) -> Iterator[Stored]
 
 
 def _is_small_and_far(piece: Slice) -> bool:
-    return is_s3(piece.uri) and piece.size <= SMALL_BYTES and not is_packed(piece.uri)
+    return is_s3(piece.uri) and piece.size <= SMALL_BYTES and archive_and_member(piece.uri) is None
 
 
 def _whole(piece: Slice, content: ContentReader) -> list[bytes]:

@@ -10,24 +10,26 @@ from dataclasses import dataclass
 from itertools import chain, tee
 
 from runtime.sources.content import (
-    CHUNK_BYTES,
     UTF_8,
     ContentReader,
+    Stored,
     Unreadable,
     as_utf8,
     encoding_of,
-    is_packed,
 )
-from runtime.sources.files import MEMBER_MARK
-from runtime.sources.forms import DOCUMENT, LINES, VALUES, form_of
+from runtime.sources.files import PACKED, archive_and_member
+from runtime.sources.forms import DOCUMENT, LINES, SPLIT, VALUES, form_of
+from runtime.sources.kinds import TextWalk
 from runtime.sources.listing import Listed
+from runtime.sources.packing import CHUNK_BYTES
 from runtime.sources.records import MAX_RECORD_BYTES, check_size, line_blocks, whole_text
 from runtime.sources.scanning import values
+from runtime.sources.splitting import split_lines
 
 MARK_BYTES = 16 << 20
 MAX_UNPACKED_BYTES = 2 << 30
 
-_RECORDS_OF = {LINES: line_blocks, DOCUMENT: whole_text, VALUES: values}
+_RECORDS_OF = {LINES: line_blocks, SPLIT: split_lines, DOCUMENT: whole_text, VALUES: values}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Inspected:
 
     `form` is one of `forms`, `encoding` a codec name, `content_bytes` the uncompressed size. Each
     mark is (byte offset of a line start, its 1-based line number); only a file that can be entered
-    midway has marks, and the start of the file is not among them.
+    midway has marks, and the start of the file is not among them. `lacking` says why a file that is not
+    empty holds no record, `note` what else is odd about it.
     """
 
     digest: str
@@ -44,6 +47,8 @@ class Inspected:
     encoding: str
     content_bytes: int
     marks: tuple[tuple[int, int], ...] = ()
+    lacking: str = ""
+    note: str = ""
 
 
 def inspect(
@@ -73,23 +78,36 @@ def _walk(
 ) -> tuple[Inspected, bool]:
     """What one reading tells, and whether it showed every record to be small enough."""
     max_record_bytes, max_unpacked_bytes = limits
-    stored = hashlib.sha256()
-    chunk_bytes = min(CHUNK_BYTES, max_record_bytes)
-    chunks = content.chunks(listed.uri, chunk_bytes=chunk_bytes, seen=stored.update)
-    if is_packed(listed.uri):
-        chunks = _at_most(max_unpacked_bytes, chunks)
+    digest = hashlib.sha256()
+    stored = Stored(digest.update)
+    chunks = content.chunks(listed.uri, 0, min(CHUNK_BYTES, max_record_bytes), stored)
     first = next(chunks, b"")
+    chunks = chain([first], chunks)
+    if stored.is_packed:
+        chunks = _at_most(max_unpacked_bytes, chunks)
     encoding = encoding_of(first)
-    ahead, chunks = tee(chain([first], chunks))
+    ahead, chunks = tee(chunks)
     form = form_of(as_utf8(ahead, encoding))
     # While this copy lives, every chunk read below would be kept for it.
     del ahead
-    can_enter = form == LINES and encoding == UTF_8 and not is_packed(listed.uri)
+    can_enter = form == LINES and encoding == UTF_8 and not stored.is_packed
     walk = _LineWalk(mark_bytes, max_record_bytes) if can_enter else _Count()
-    for chunk in chunks:
-        walk.feed(chunk)
-    digest = listed.signature if MEMBER_MARK in listed.uri else f"sha256:{stored.hexdigest()}"
-    inspected = Inspected(digest, form, encoding, walk.size, walk.marks_inside())
+    text = TextWalk(has_lines=form == LINES, may_be_rest=not listed.path.lower().endswith(PACKED))
+    for chunk in as_utf8(walk.through(chunks), encoding):
+        text.feed(chunk)
+    text.finish()
+    marks = walk.marks_inside()
+    if text.is_split:
+        form, marks = SPLIT, ()
+    inspected = Inspected(
+        listed.signature if archive_and_member(listed.uri) else f"sha256:{digest.hexdigest()}",
+        form,
+        encoding,
+        walk.size,
+        marks,
+        text.lacking,
+        "; ".join([*stored.notes, *text.notes]),
+    )
     return inspected, can_enter or walk.size <= max_record_bytes
 
 
@@ -116,6 +134,12 @@ class _Count:
 
     def __init__(self) -> None:
         self.size = 0
+
+    def through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same chunks."""
+        for chunk in chunks:
+            self.feed(chunk)
+            yield chunk
 
     def feed(self, chunk: bytes) -> None:
         self.size += len(chunk)

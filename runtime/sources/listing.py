@@ -9,7 +9,15 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from runtime.sources.files import FileSystem, Found, is_hidden, is_source_name
+from runtime.sources.files import (
+    LEFT_OUT,
+    FileSystem,
+    Found,
+    is_archive_name,
+    is_hidden,
+    is_source_name,
+    left_out,
+)
 from runtime.sources.local_disk import LocalDisk
 
 ENCRYPTED = 0x1
@@ -46,10 +54,13 @@ class BadFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Both tuples are sorted bytewise by path."""
+    """Both tuples are sorted bytewise by path. Files of other names are left out: their number, and the
+    path of the first."""
 
     files: tuple[Listed, ...]
     bad: tuple[BadFile, ...]
+    left_out: int = 0
+    example: str = ""
 
 
 def list_source(source: str, root: str, disk: FileSystem | None = None, told: Told | None = None) -> Listing:
@@ -57,23 +68,26 @@ def list_source(source: str, root: str, disk: FileSystem | None = None, told: To
 
     `told` hears the source and the number of files found so far, now and then.
     """
-    files, bad = [], []
+    files, bad, others, example = [], [], 0, ""
     for number, found in enumerate(_with_members(disk or LocalDisk(), root), start=1):
         if told and number % TELL_EVERY == 0:
             told(source, number)
         path, uri, size, signature, error = found
         if error is None:
             files.append(Listed(source, path, uri, size, signature))
+        elif error == LEFT_OUT:
+            others += 1
+            example = min(example or path, path)
         else:
             bad.append(BadFile(source, path, uri, signature, error))
     files.sort(key=lambda listed: os.fsencode(listed.path))
     bad.sort(key=lambda listed: os.fsencode(listed.path))
-    return Listing(tuple(files), tuple(bad))
+    return Listing(tuple(files), tuple(bad), others, example)
 
 
 def _with_members(disk: FileSystem, root: str) -> Iterator[Found]:
     for found in disk.walk(root):
-        if found.error is None and found.path.endswith(".zip"):
+        if found.error is None and is_archive_name(found.path):
             yield from _members(disk, found)
         else:
             yield found
@@ -88,24 +102,25 @@ def _members(disk: FileSystem, archive: Found) -> Iterator[Found]:
         yield archive._replace(error=f"the zip archive cannot be read: {error}")
         return
     for name, member in members.items():
-        if _is_source_member(name):
+        if _is_visible(name) and not member.is_dir():
             yield _member(archive, member)
 
 
 def _member(archive: Found, member: zipfile.ZipInfo) -> Found:
+    path, uri = f"{archive.path}!{member.filename}", f"{archive.uri}!{member.filename}"
+    if not is_source_name(member.filename):
+        return left_out(path, uri)
     return Found(
-        path=f"{archive.path}!{member.filename}",
-        uri=f"{archive.uri}!{member.filename}",
+        path=path,
+        uri=uri,
         size=member.file_size,
         signature=f"crc32:{member.CRC:08x}:{member.file_size}",
         error=_why_unfit(member),
     )
 
 
-def _is_source_member(name: str) -> bool:
-    parts = _parts(name)
-    visible = not any(is_hidden(part) for part in parts if part not in (".", ".."))
-    return visible and is_source_name(parts[-1])
+def _is_visible(name: str) -> bool:
+    return not any(is_hidden(part) for part in _parts(name) if part not in (".", ".."))
 
 
 def _parts(name: str) -> list[str]:
@@ -118,6 +133,6 @@ def _why_unfit(member: zipfile.ZipInfo) -> str | None:
         return "the member's name points outside its archive"
     if member.flag_bits & ENCRYPTED:
         return "the member is encrypted; unpack the archive"
-    if parts[-1].endswith(".zip"):
+    if is_archive_name(parts[-1]):
         return "an archive inside an archive is not read; unpack the outer one"
     return None

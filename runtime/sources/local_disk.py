@@ -13,7 +13,18 @@ from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from runtime.errors import SourceError
-from runtime.sources.files import MEMBER_MARK, SUFFIXES, Found, is_hidden, is_source_name
+from runtime.sources.files import (
+    MARKED,
+    SUFFIXES,
+    Found,
+    archive_and_member,
+    is_hidden,
+    is_source_name,
+    left_out,
+)
+
+SECOND = 1_000_000_000
+FINE_TICK = 0.01  # seconds: kernels stamp files by their timer, every 1 to 10 ms
 
 
 class LocalDisk:
@@ -24,7 +35,7 @@ class LocalDisk:
         return open(uri, "rb")
 
     def walk(self, root: str) -> Iterator[Found]:
-        """Every source below `root`, or `root` itself when it is a file. Raises SourceError."""
+        """Every file below `root`, or `root` itself when it is a source. Raises SourceError."""
         top = _local_path(root)
         if os.path.isdir(top):
             return _walk(top)
@@ -32,6 +43,18 @@ class LocalDisk:
         if os.path.lexists(top) and is_source_name(name):
             return iter([_found(top, name)])
         raise SourceError(_why_not_a_source(top))
+
+
+def seconds_to_settle(signature: str, now: float) -> float:
+    """How long until any further write must change a file's signature: two ticks of its disk's clock.
+
+    A file written, listed and written again within one tick keeps size and times, so what is read in
+    between could never be told from what is there afterwards.
+    """
+    changed = int(signature.rpartition(":")[2])
+    is_coarse = changed % SECOND == 0
+    tick = (2 if changed % (2 * SECOND) == 0 else 1) if is_coarse else FINE_TICK
+    return min(2 * tick, max(0.0, changed / SECOND + 2 * tick - now))
 
 
 class _Folder(NamedTuple):
@@ -77,8 +100,8 @@ def _scan(folder: _Folder, folders: list[_Folder], links: list[_Folder]) -> Iter
         if is_hidden(name):
             continue
         if not _is_folder(entry):
-            if is_source_name(name):
-                yield _found(entry.path, folder.prefix + name)
+            path = folder.prefix + name
+            yield _found(entry.path, path) if is_source_name(name) else _left_out(entry.path, path)
         elif entry.is_symlink():
             real = os.path.realpath(entry.path)
             links.append(_Folder(entry.path, real, f"{folder.prefix}{name}/"))
@@ -116,6 +139,10 @@ def _found(uri: str, path: str) -> Found:
     return _escaped(found) if reason else found
 
 
+def _left_out(uri: str, path: str) -> Found:
+    return _escaped(left_out(path, uri))
+
+
 def _unreachable(uri: str, path: str, error: OSError) -> Found:
     try:
         status = os.lstat(uri)
@@ -131,8 +158,8 @@ def _why_unfit(uri: str, mode: int) -> str | None:
         return "it is not a regular file"
     if not os.access(uri, os.R_OK):
         return "permission denied"
-    if MEMBER_MARK in uri:
-        return f"its path contains {MEMBER_MARK!r}, which marks members of archives; rename it"
+    if archive_and_member(uri):
+        return MARKED
     return None if _is_text(uri) else "its name is not valid UTF-8; rename it"
 
 

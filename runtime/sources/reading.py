@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from runtime.sources.content import ContentReader, Unreadable, as_utf8
 from runtime.sources.fetching import fetched
-from runtime.sources.forms import LINES, VALUES
+from runtime.sources.forms import DOCUMENT, LINES, SPLIT, VALUES
 from runtime.sources.records import line_blocks, whole_text
 from runtime.sources.renaming import Renames, renamed
 from runtime.sources.scanning import values
 from runtime.sources.slicing import Slice
+from runtime.sources.splitting import split_lines
 
 SCHEMA = pa.schema(
     [
@@ -27,6 +28,7 @@ SCHEMA = pa.schema(
     ]
 )
 
+RECORDS_OF = {DOCUMENT: whole_text, VALUES: values, SPLIT: split_lines}
 _NEWLINE = 10
 BATCH_BYTES = 4 << 20
 NO_RENAMES: Renames = {}
@@ -96,7 +98,7 @@ def _as_ours(raw: pa.Array, renames: Renames) -> pa.Array:
 
 
 def _found(form: str, text: Iterable[bytes]) -> Iterator[_Lines]:
-    for records, starts in values(text) if form == VALUES else whole_text(text):
+    for records, starts in RECORDS_OF[form](text):
         yield _as_strings(records), np.array(starts, dtype=np.int64)
 
 

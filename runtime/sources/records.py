@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -9,6 +10,8 @@ from runtime.sources.content import Unreadable
 
 MAX_RECORD_BYTES = 256 << 20
 UNLIMITED = sys.maxsize  # for text that was inspected: what inspection accepts, reading must take
+
+BETWEEN = b" \t\r\n,[]"  # what an array has around its elements
 
 Records = tuple[list[bytes], list[int]]
 """Raw records, and the 1-based line each starts at."""
@@ -18,6 +21,19 @@ def check_size(record_bytes: int, limit: int) -> None:
     """Raises Unreadable for a record too large to be held in memory."""
     if record_bytes > limit:
         raise Unreadable(f"one of its records is larger than {limit} bytes (max_record_bytes)")
+
+
+def is_json(text: bytes, strict: bool = False) -> bool:
+    """Whether this is one JSON value.
+
+    Damaged characters and raw control characters make a record invalid, not its file another form: unless
+    `strict`, both are forgiven here, and judged where the record is parsed.
+    """
+    try:
+        json.loads(text.decode(errors="replace"), strict=strict)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def line_blocks(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[bytes]:

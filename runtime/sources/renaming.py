@@ -5,6 +5,7 @@ Such a file, `{"jsonpaths": ["$['artist']", …]}`, lists one path for each fiel
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,12 @@ def renames_of(text: str, fields: Sequence[str]) -> Renames:
         raise ValueError(f"expected {len(fields)} paths, for {', '.join(fields)}; got {got}")
     found = {field: _steps(path) for field, path in zip(fields, paths, strict=True)}
     return {field: steps for field, steps in found.items() if steps != (field,)}
+
+
+def mark_of(renames: Renames) -> str:
+    """What tells these names from others; empty where all fields keep their names."""
+    text = json.dumps({field: list(steps) for field, steps in renames.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if renames else ""
 
 
 def renamed(record: str, renames: Renames) -> str:

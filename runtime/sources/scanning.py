@@ -6,16 +6,18 @@ at once. It never parses, so what is not valid JSON is delivered too, as evidenc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.sources.records import UNLIMITED, Records, check_size
+from runtime.sources.records import BETWEEN, UNLIMITED, Records, check_size, is_json
 
 _NEWLINE, _QUOTE, _COMMA, _OPEN_ARRAY, _CLOSE_ARRAY = b'\n",[]'
-_STRUCTURAL = np.isin(np.arange(256), list(b'"{}[],'))
+_STRUCTURAL = np.isin(np.arange(256), list(b'"{}[],\n'))
+_LINE_OBJECT = re.compile(rb"\n[ \t]*(\{[^\n]*\})[ \t\r,\]]*(?=\n|\Z)")
 _STEP = np.zeros(256, dtype=np.int64)
 _STEP[list(b"{[")] = 1
 _STEP[list(b"}]")] = -1
@@ -51,12 +53,29 @@ def _boundaries(tokens: _Tokens) -> tuple[list[int], list[int]]:
     """Where values end, and where the next ones begin; only separators lie between."""
     at, kind, depth, in_array = tokens
     comma = (kind == _COMMA) & ((depth == 0) | (depth == 1) & in_array)
-    opening = (kind == _OPEN_ARRAY) & (depth == 1)
+    opening = (_STEP[kind] > 0) & (depth == 1)
     closing = (_STEP[kind] < 0) & (depth == 0)
     chosen = comma | opening | closing
-    # A top-level object ends with its bracket; an array's own brackets belong to no element.
+    # A top-level object begins and ends with its bracket; an array's own brackets belong to no element.
+    first = (opening & (kind != _OPEN_ARRAY))[chosen]
     own = (closing & ~(in_array & (kind == _CLOSE_ARRAY)))[chosen]
-    return (at[chosen] + own).tolist(), (at[chosen] + 1).tolist()
+    return (at[chosen] + own).tolist(), (at[chosen] + 1 - first).tolist()
+
+
+def _parts(record: bytes) -> Iterator[tuple[int, bytes]]:
+    """The record, or what it swallowed because it was cut: the objects that stand on a line of their own."""
+    if not _LINE_OBJECT.search(record) or is_json(record):
+        yield 0, record
+        return
+    begin = 0
+    for line in _LINE_OBJECT.finditer(record):
+        if is_json(line[1]):
+            if cut := record[begin : line.start()].strip():
+                yield begin, cut
+            yield line.start(1), line[1]
+            begin = line.end()
+    if rest := record[begin:].lstrip(BETWEEN):
+        yield len(record) - len(rest), rest
 
 
 class _TokenFinder:
@@ -83,10 +102,14 @@ class _TokenFinder:
         text = np.frombuffer(plain, np.uint8)
         at = np.flatnonzero(_STRUCTURAL[text])
         kind = text[at]
-        quote = kind == _QUOTE
-        outside = (np.cumsum(quote) + self._in_string) % 2 == 0
-        self._in_string ^= bool(np.count_nonzero(quote) % 2)
-        chosen = outside & ~quote
+        quote, newline = kind == _QUOTE, kind == _NEWLINE
+        quotes = np.cumsum(quote) + self._in_string
+        # No string goes over a line end, so one that was cut ends there, and costs its own element only.
+        before = np.maximum.accumulate(np.where(newline, quotes, 0))
+        outside = (quotes - before) % 2 == 0
+        if len(at):
+            self._in_string = not outside[-1]
+        chosen = outside & ~quote & ~newline
         return self._with_depth(at[chosen], kind[chosen])
 
     def _with_depth(self, at: NDArray[np.int64], kind: NDArray[np.uint8]) -> _Tokens:
@@ -129,8 +152,9 @@ class _Cutter:
         records, starts = [], []
         for begin, end in zip([0, *begins], ends, strict=False):
             if record := text[begin:end].lstrip():
-                records.append(record.rstrip())
-                starts.append(end - len(record))
+                for offset, part in _parts(record.rstrip()):
+                    records.append(part)
+                    starts.append(end - len(record) + offset)
         newlines = np.flatnonzero(np.frombuffer(text, np.uint8) == _NEWLINE)
         lines = self._distinct(self._pending_line + np.searchsorted(newlines, starts))
         self._pending = [text[begins[-1] :]]

@@ -48,6 +48,7 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
     bounds = bounds_of(table, (g for g in groups if g["valid"]))
     merged = _take(bench, table, staged, groups, bounds)
     reasons = reasons_of(staged) if _total(groups, "rejected") else {}
+    records = _records(bench, table, staged, groups, merged, bounds)
     return Changes(
         after=merged.after,
         before=merged.before,
@@ -55,7 +56,8 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
         updated=merged.updated,
         rejects=_rejects(staged, arrived) if reasons else None,
         reasons=reasons,
-        records=_records(bench, table, staged, groups, merged, bounds),
+        records=records,
+        lost=(*merged.lost, *(_lost(bench, table, staged, bounds) if records["superseded"] else ())),
     )
 
 
@@ -202,8 +204,10 @@ def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *
         return Changes(after=changed, inserted=counts["inserted"])
     guard = "and s._precedence > t._delivery * 4294967296 + t._source_line" if newer else ""
     counts = bench.merge(table, write.key, changed, bounds, guard)
-    before = old_rows(changed.where(f"{CHANGE} = 'update'"), table.content)
-    return Changes(changed, before, counts["inserted"], counts["updated"])
+    updated = changed.where(f"{CHANGE} = 'update'")
+    before = old_rows(updated, table.content)
+    lost = _told(table, updated, loser=OLD, winner="")
+    return Changes(changed, before, counts["inserted"], counts["updated"], lost=lost)
 
 
 def _records(
@@ -221,7 +225,7 @@ def _records(
     """
     valid = _total(groups, "valid")
     accepted = same = valid
-    if _is_late(bench, table) or merged.inserted + merged.updated < valid:
+    if valid and (_is_late(bench, table) or merged.inserted + merged.updated < valid):
         beside = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
         accepted, same = _counted(beside, MADE_OF, f"not {differs(table.content)}")
     return {
@@ -231,6 +235,29 @@ def _records(
         "superseded": valid - same,
         "quarantined": _total(groups, "rejected"),
     }
+
+
+def _lost(bench: Workbench, table: Table, staged: DataFrame, bounds: Bounds) -> list[str]:
+    """The arrived records that lost to a record of another owner."""
+    if _upsert(table).owner is None:
+        return []
+    rows = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
+    return _told(table, rows, loser="", winner=OLD)
+
+
+def _told(table: Table, rows: DataFrame, *, loser: str, winner: str) -> list[str]:
+    """Of pairs of records the losers of another owner, each with its winner."""
+    owner = _upsert(table).owner
+    if owner is None:
+        return []
+    name, _ = owner
+    one, other = (
+        f"concat({side}_source_file, ' line ', {side}_source_line, ' ({name} ', "
+        f"coalesce(cast({side}{name} as string), 'NULL'), ')')"
+        for side in (loser, winner)
+    )
+    lost = rows.where(f"not ({name} <=> {OLD}{name})")
+    return sorted(row["lost"] for row in rows_of(lost.selectExpr(f"concat({one}, ' to ', {other}) as lost")))
 
 
 def _counted(rows: DataFrame, *predicates: str) -> list[int]:

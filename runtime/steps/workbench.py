@@ -31,7 +31,8 @@ class Changes:
     """The change set of one table: its rows before and after this batch, by key.
 
     `after` holds the rows inserted or updated as they are now, `before` the rows updated or deleted as
-    they were; None where there are none. `rejects` are the records a silver table refused.
+    they were; None where there are none. `rejects` are the records a silver table refused, `lost` names
+    those that lost to another owner's.
     """
 
     after: DataFrame | None = None
@@ -42,6 +43,7 @@ class Changes:
     rejects: DataFrame | None = None
     records: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
+    lost: Sequence[str] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -72,7 +72,9 @@ def records_of(snapshot: Snapshot, table: Table, keys: Sequence[str]) -> dict[Si
         ordered = [winner, *(row for row in of_key if row is not winner)]
         contents = _contents(of_key, winner)
         found[table.name, key] = tuple(
-            _record(source, row, _outcome(row, winner, contents), row["reasons"] or ()) for row in ordered
+            _record(source, row, outcome, row["reasons"] or _why_lost(table, row, outcome))
+            for row in ordered
+            for outcome in (_outcome(row, winner, contents),)
         )
     return found
 
@@ -85,15 +87,20 @@ def _search(snapshot: Snapshot, table: Table, source: Table, keys: Sequence[str]
     columns = {column.name: column for column in table.columns}
     identity = [columns[name] for name in table.write.identity]
     matches = " and ".join(_matches(column, i + 1) for i, column in enumerate(identity))
-    fields = ", ".join(text_literal(f"$.{name}") for name in table.write.fields)
+    owner = table.write.owner
+    delivered = [*table.write.fields, *([owner[1]] if owner else [])]
+    fields = ", ".join(text_literal(f"$.{name}") for name in delivered)
+    is_owners = _agrees(columns[owner[0]], len(delivered)) if owner else "true"
     place = "r._delivery = k._delivery and r._source_line = k._source_line"
     return f"""
         with k as materialized (from {in_sql(table)} where {quoted(key.name)} in ({literals})),
         r as (select *, try(json_extract_string(raw, [{fields}])) as _fields from {in_sql(source)}),
         found as (
-            select k.{quoted(key.name)}, r.* exclude _fields, {place} as is_winner from r join k on {matches}
+            select k.{quoted(key.name)}, r.* exclude _fields, {place} as is_winner, {is_owners} as is_owners
+            from r join k on {matches}
             union
-            select k.{quoted(key.name)}, r.* exclude _fields, true as is_winner from r join k on {place}
+            select k.{quoted(key.name)}, r.* exclude _fields, true as is_winner, {is_owners} as is_owners
+            from r join k on {place}
         )
         select found.*, q.reasons from found left join ({_quarantined(snapshot, table)}) q
         using (_delivery, _source_line) order by {quoted(key.name)}, _delivery, _source_line
@@ -107,6 +114,12 @@ def _quarantined(snapshot: Snapshot, table: Table) -> str:
         if takes and other.name in snapshot.versions:
             return f"select reasons, _delivery, _source_line from {in_sql(other)}"
     return NOT_IN_QUARANTINE
+
+
+def _agrees(column: Column, position: int) -> str:
+    """Whether a delivered field reads like the value of a column, absent like NULL."""
+    absent = f"(k.{quoted(column.name)} is null and nullif(trim(r._fields[{position}]), '') is null)"
+    return f"coalesce({_matches(column, position)}, false) or {absent}"
 
 
 def _matches(column: Column, position: int) -> str:
@@ -141,6 +154,14 @@ def _contents(of_key: Sequence[Row], winner: Row) -> list[object]:
     text = (last["_source_file"], last["raw"])
     competed = all((row["_source_file"], row["raw"]) != text for row in before)
     return [json.loads(row["raw"]) for row in (winner, *([last] if competed else ()))]
+
+
+def _why_lost(table: Table, row: Row, outcome: str) -> Sequence[str]:
+    """That a record lost to another owner's, which is no correction as a rule."""
+    assert isinstance(table.write, Upsert)
+    if outcome != SUPERSEDED or table.write.owner is None or row["is_owners"]:
+        return ()
+    return (f"of another {table.write.owner[0]}",)
 
 
 def _outcome(row: Row, winner: Row, contents: Sequence[object]) -> str:

@@ -18,7 +18,8 @@ class Record:
     """A delivered record: the file and line it came in, its text, and what became of it.
 
     `outcome` is winner (the row is made of it), duplicate (it says what the winner says), superseded
-    (a record delivered later says otherwise) or quarantined (then `reasons` tell why). A row of bronze is
+    (a record delivered later says otherwise; `reasons` tell if it is another owner's) or quarantined (then
+    `reasons` tell why). A row of bronze is
     delivered, and no more is said of it.
     """
 

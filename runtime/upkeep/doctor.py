@@ -16,9 +16,11 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 from packaging.requirements import Requirement
 
+from runtime.counts import left_out
 from runtime.delta import PROPERTIES
 from runtime.lease import is_held
 from runtime.ledger import Contents
+from runtime.planning import left_out_text
 from runtime.rollback import unpublished
 from runtime.runner import changed_rules, changed_shapes
 from runtime.s3.access import is_s3
@@ -86,6 +88,8 @@ def upkeep(place: Place, known: Contents) -> Iterator[Finding]:
     yield _about(changed, "rules", "as the rows were made", "changed since", "run --full-refresh")
     bad = ["/".join(path) for path in known.bad]
     yield _about(bad, "source files", "all could be read", "could not be read", "run --retry-bad")
+    others = [left_out_text(source, n, example) for source, (n, example) in left_out(known).items()]
+    yield Finding("file names", " ".join(others) or "all are read")
 
 
 def readers(place: Place, snapshot: Snapshot) -> Iterator[Finding]:

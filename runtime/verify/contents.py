@@ -93,7 +93,7 @@ def _delivered_otherwise(
     by_batch = f"select _batch_id, count(*) from ({stored.all.select}) group by all"
     there = dict(connection.execute(by_batch).fetchall())
     said = {s.batch_id: s.tables[name]["inserted"] for s in known.chain if name in s.tables}
-    lost = {int(d) for state in known.chain for d in state.lost}
+    lost = {int(d) for state in known.chain for d in state.missing}
     partly = {state.batch_id for state in known.chain if lost & taken_in(state)}
     for batch in sorted({*there, *said} - partly):
         if there.get(batch, 0) != said.get(batch, 0):
