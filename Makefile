@@ -23,7 +23,7 @@ demo: $(READY) ## raw files to a star schema and back in time, in a minute (ENGI
 	@$(BIN)/python -m runtime.demo --engine $(ENGINE)
 
 cluster-demo: $(READY) dist ## the same gold on a real Spark cluster: a master, two workers, spark-submit (needs Java)
-	@$(BIN)/python -m runtime.demo_on_cluster
+	@$(BIN)/python -m runtime.demo.cluster_demo
 
 # Both engines run even when the first fails: one report a change, not two. Sail's tests share the cores, a file
 # to a process; Spark takes them all for itself.

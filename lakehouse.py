@@ -7,9 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from runtime import limits, memory, streams
 from runtime.errors import UsageError
-from runtime.leaving import leave
+from runtime.process import allocator, limits, streams
+from runtime.process.exit import leave
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
@@ -46,7 +46,7 @@ def main() -> int:
     # Modules make most of the objects, and stay: to look for garbage among them as often as Python does
     # by default took as much time again.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    memory.give_back(at_once=True)  # Arrow is loaded before a run knows its size
+    allocator.give_back(at_once=True)  # Arrow is loaded before a run knows its size
     try:
         from runtime.cli import main as command_line
     except ModuleNotFoundError as missing:

@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks.cases import ENTRY, ROOT, Workspace
 from benchmarks.processes import Run, figures, run
-from runtime.demo_on_cluster import submitting
+from runtime.demo.cluster_demo import submitting
+from runtime.demo.standalone import running, spark_program
 from runtime.engine.spark import LOGGING
-from runtime.engine.standalone import running, spark_program
 
 WORKERS = (1, 2)  # of one core each; the driver has what they leave
 PACKAGE = ROOT / "dist" / "sparkify-lakehouse.zip"

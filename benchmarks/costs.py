@@ -15,8 +15,8 @@ from benchmarks.cases import Workspace
 from benchmarks.data import Sources
 from benchmarks.processes import run
 from lakehouse import Lakehouse
-from tests.s3_server import S3Server, java
-from tests.s3_weather import BadWeather
+from tests.support.s3_server import S3Server, java
+from tests.support.s3_weather import BadWeather
 
 DAYS_IN_BUCKET = 2
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.clock import TICKS, children, stat
+from runtime.process.cpu_time import TICKS, children, stat
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime.settings_model import BATCH_BYTES
+from runtime.settings.model import BATCH_BYTES
 
 A_DAY = 1_000_000_000
 SECONDS_A_DAY = 86_400

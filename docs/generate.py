@@ -19,16 +19,16 @@ import silver
 from benchmarks.page import parts as benchmark_parts
 from bronze import log_data
 from docs import settings
-from runtime.cli.invocation import shared_options
+from runtime.cli.commands import shared_options
 from runtime.cli.program import SECTIONS, program
 from runtime.export.ddl import Star
-from runtime.steps.silver import READABLE
+from runtime.run.steps.silver import READABLE
 from runtime.table import Collect, Deliver, Input, Merge, Table, Upsert
 from silver import events, songs
 from silver.cleaning import absent, beyond_int, integer
-from tests.changing_files import CHANGES
-from tests.dirty_files import FILES, MAX_UNPACKED, BadFile
-from tests.dirty_records import LOGS, SONGS, Dirt
+from tests.support.changing_files import CHANGES
+from tests.support.dirty_files import FILES, MAX_UNPACKED, BadFile
+from tests.support.dirty_records import LOGS, SONGS, Dirt
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from docs.retell import HOME, Story
 from runtime.sample import write_sample
-from tests.checkout import check_out
+from tests.support.checkout import check_out
 
 PICTURE = Path(__file__).resolve().parent / "report.png"
 SIZE = "1120,1720"  # CSS pixels: the page's full width, down to what it says of quality

@@ -2,7 +2,7 @@
 print now below those that print something else than the page shows.
 
 A page says where with `<!-- runs in: SCENE -->`. Its blocks are run in order, in a copy of the project, in a
-shell; tests/pages.py says which. In what is shown, a line of `…` stands for lines left out; times and
+shell; tests/support/pages.py says which. In what is shown, a line of `…` stands for lines left out; times and
 sizes do not count. A test compares every page with what it would be told anew.
 """
 
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.sample import write_sample
-from tests.checkout import ROOT, check_out, demonstrated, lines_without_times
-from tests.pages import BLOCK, PAGES, SCENE, Block, block_of, blocks, edit, said_by_hand
+from tests.support.checkout import ROOT, check_out, demonstrated, lines_without_times
+from tests.support.pages import BLOCK, PAGES, SCENE, Block, block_of, blocks, edit, said_by_hand
 
 HOME = "~/lakehouse"  # where the pages are told; no longer than any folder they are run in
 WIDEST = 130  # columns of a line; what is cut away of a longer one is marked

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from runtime.settings import CONF, LOCATIONS
-from runtime.settings_given import PREFIX
-from runtime.settings_model import KEYS, S3, Settings, in_bytes
+from runtime.settings.layers import PREFIX
+from runtime.settings.load import CONF, LOCATIONS
+from runtime.settings.model import KEYS, S3, Settings, in_bytes
 
 HEADER = ("setting", "type", "default", "environment variable", "for example", "meaning")
 EXAMPLES = {

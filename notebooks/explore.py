@@ -29,8 +29,8 @@ import pandas as pd
 
 from lakehouse import Lakehouse
 from runtime.errors import LakehouseError
-from runtime.report.questions import BROWSER
-from runtime.values import visible
+from runtime.show.report.questions import BROWSER
+from runtime.text.values import visible
 
 # Charts become pictures here: they print, and showing them needs no network.
 alt.renderers.enable("png", ppi=144)

@@ -7,35 +7,38 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from runtime import engine, html, profiling
-from runtime.batch import new_tables
-from runtime.counts import changed, left_out, lost, reasons
-from runtime.delta import Store
+from runtime import engine
+from runtime.delta.store import Store
 from runtime.errors import UsageError
-from runtime.lease import is_held, take_away
-from runtime.ledger import Contents, Ledger, State, required
-from runtime.notebook import progress_here
-from runtime.planning import find_work, left_out_text
-from runtime.progress import Progress, Silent
-from runtime.quarantine import Quarantine
-from runtime.runner import Report, Runner, changed_rules, changed_shapes
-from runtime.settings import Settings, check_sources, load_settings
-from runtime.snapshot import Snapshot, TableView
-from runtime.suggest import no_such_table
+from runtime.ledger.drift import changed_rules, changed_shapes
+from runtime.ledger.facts import Contents, State, required
+from runtime.ledger.history import changed, left_out, lost, reasons, state_at, state_of
+from runtime.ledger.lease import is_held, take_away
+from runtime.ledger.ledger import Ledger
+from runtime.ledger.progress import Progress, Silent
+from runtime.ledger.session import Place
+from runtime.process import profiling
+from runtime.read import display
+from runtime.read.snapshot import Snapshot, TableView
+from runtime.run.batch import new_tables
+from runtime.run.plan import find_work, left_out_text
+from runtime.run.runner import Report, Runner
+from runtime.settings.load import Settings, check_sources, load_settings
+from runtime.show.notebook import progress_here
 from runtime.table import Table
+from runtime.text.nearest import no_such_table
 from runtime.upkeep import pins
-from runtime.upkeep.standing import Place
-from runtime.upkeep.states import state_at, state_of
+from runtime.upkeep.quarantine import Quarantine
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from runtime.diff import Diff
     from runtime.engine import Engine
     from runtime.export.exporting import Exported
-    from runtime.trace import Trace
-    from runtime.upkeep.compaction import Compaction
+    from runtime.read.diff import Diff
+    from runtime.read.trace import Trace
     from runtime.upkeep.findings import Finding
+    from runtime.upkeep.optimize import Compaction
     from runtime.upkeep.restore import Restoration
     from runtime.upkeep.vacuum import Clearance
     from runtime.verify.verdict import Verdict
@@ -64,8 +67,8 @@ class Lakehouse:
 
     def _repr_html_(self) -> str:
         if self._ledger().contents().last is None:
-            return html.of_empty_lake(self.settings.lake)
-        return html.of_snapshot(self.at())
+            return display.of_empty_lake(self.settings.lake)
+        return display.of_snapshot(self.at())
 
     def at(self, *, batch: int | None = None, as_of: object = None) -> Snapshot:
         """The whole lake as of a batch, or as last published at or before a time (UTC by default).
@@ -99,7 +102,7 @@ class Lakehouse:
         `tables` are all by default, a bare name means gold; `key` names one row of the one table given.
         Reads only the files that differ. Raises UsageError for an unknown batch, table or key.
         """
-        from runtime.diff import around_optimize, compare
+        from runtime.read.diff import around_optimize, compare
 
         known = self._known()
         states = state_of(known, before), state_of(known, after)
@@ -112,7 +115,7 @@ class Lakehouse:
         A bare name means gold. `key` is a value, its text, or a tuple for several columns. Raises
         UsageError for an unknown table, key or batch.
         """
-        from runtime.trace import trace_row
+        from runtime.read.trace import trace_row
 
         return trace_row(self.at(batch=batch), table, key)
 
@@ -288,7 +291,7 @@ class Lakehouse:
 
         Readers of older batches are not affected. Raises UsageError, LeaseHeld, Fenced.
         """
-        from runtime.upkeep import compaction
+        from runtime.upkeep import optimize as compaction
 
         return compaction.optimize(self._place(progress), names, target_bytes)
 
@@ -333,7 +336,7 @@ class Lakehouse:
 
         Raises UsageError for a batch that is not there, or where the extra `report` is not installed.
         """
-        from runtime.report import report_page
+        from runtime.show.report import report_page
 
         return report_page(self, batch)
 

@@ -14,11 +14,11 @@ import lakehouse
 from runtime import engine as engines
 from runtime.engine import Engine
 from runtime.engine.java import INSTALL, JAVA, java_version
-from runtime.s3.access import AWS
+from runtime.s3.config import AWS
 from runtime.sample import write_sample
-from tests.deliveries import Deliveries
-from tests.s3_server import CREDENTIALS, NO_JAVA, S3Server, java
-from tests.scenes import SCENES, OnStage, Stage
+from tests.support.deliveries import Deliveries
+from tests.support.s3_server import CREDENTIALS, NO_JAVA, S3Server, java
+from tests.support.scenes import SCENES, OnStage, Stage
 
 os.environ["TZ"] = "Pacific/Auckland"  # a zone far from UTC: nothing may depend on the machine's
 time.tzset()

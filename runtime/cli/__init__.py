@@ -1,5 +1,5 @@
 """The command line. One module per command; `program` lists them."""
 
-from runtime.cli.endings import main
+from runtime.cli.main import main
 
 __all__ = ["main"]

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from runtime.cli.context import Invocation
 from runtime.cli.display import Display
-from runtime.cli.invocation import Invocation
-from runtime.cli.texts import size_text
-from runtime.steps.workbench import Changes
+from runtime.delta.change_set import Changes
+from runtime.text.amounts import size_text
 
 
 class DisplayWithBars(Display):

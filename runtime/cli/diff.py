@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_lines, emit_rows
 from runtime.cli.parameters import batch_argument, table_option
-from runtime.cli.texts import count
-from runtime.keys import key_text
-from runtime.values import as_json, as_text, to_json
+from runtime.read.keys import key_text
+from runtime.text.amounts import count
+from runtime.text.values import as_json, as_text, to_json
 
 if TYPE_CHECKING:
-    from runtime.diff import Change, Diff, TableDiff
+    from runtime.read.diff import Change, Diff, TableDiff
 
 SIGNS = {"inserted": "+", "updated": "~", "deleted": "-"}
 SHOWN = 10  # rows of a table that a person gets without asking for more

@@ -6,16 +6,17 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Self
 
-from runtime.cli.invocation import Invocation, tell
+from runtime.cli.context import Invocation, tell
 from runtime.cli.output import coloured, emit
-from runtime.cli.texts import change_text, count, file_text, size_text
+from runtime.show.summary import summary
+from runtime.text.amounts import change_text, count, size_text
 
 if TYPE_CHECKING:
-    from runtime.ledger import State
-    from runtime.steps.workbench import Changes
+    from runtime.delta.change_set import Changes
+    from runtime.ledger.facts import State
+
 
 COLOURS = {"+": "32", "~": "33", "-": "31"}
-OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
 VERB_WIDTH, CHANGE_WIDTH = len("unchanged"), len("+100,000 ~1,000")
 
 
@@ -82,12 +83,3 @@ def display(asked: Invocation, tables: Collection[str]) -> Display:
     from runtime.cli.bars import DisplayWithBars
 
     return DisplayWithBars(asked, tables)
-
-
-def summary(state: State) -> str:
-    """One line about a published batch."""
-    kind = "" if state.kind == "run" else f" ({state.kind})"
-    files = f"{file_text(state.files)}; " if state.files else ""
-    records = count(state.records.get("delivered", 0), "record")
-    outcomes = ", ".join(f"{state.records.get(name, 0):,} {name}" for name in OUTCOMES)
-    return f"batch {state.batch_id}{kind}: {files}{records}: {outcomes}; {state.seconds:.1f} s"

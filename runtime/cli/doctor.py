@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit_json, emit_rows
 
 COLUMNS = ("check", "ok", "found", "mend")

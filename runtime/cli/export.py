@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit_json, emit_rows
 from runtime.cli.parameters import batch_option
 from runtime.export.target import check_address, check_schema

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from runtime.cli import completing
-from runtime.cli.invocation import Invocation, command
+from runtime.cli import complete_values
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_json, emit_rows
 from runtime.cli.profiles import COUNTED, PART, shown
-from runtime.cli.texts import change_text, when, whens
+from runtime.text.amounts import change_text, when, whens
 
 COMMIT = ("version", "at", "operation", "batch_id")
 RECORDS = ("delivered", "accepted", "quarantined")
@@ -29,7 +30,7 @@ MORE = "--verbose lists every table's versions."
 
 
 @command
-@click.argument("table", required=False, shell_complete=completing.tables)
+@click.argument("table", required=False, shell_complete=complete_values.tables)
 @click.option("--profile", is_flag=True, help="Where the time of runs went that kept it: run --profile.")
 def history(asked: Invocation, table: str | None, profile: bool) -> None:
     """Batches and states with every table's version; or one TABLE's commits with their batch.

@@ -6,22 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli import completing
+from runtime.cli import complete_values
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.display import display
-from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_rows
-from runtime.cli.texts import size_text
 from runtime.errors import UsageError
+from runtime.text.amounts import size_text
 
 if TYPE_CHECKING:
-    from runtime.upkeep.compaction import Compaction
+    from runtime.upkeep.optimize import Compaction
 
 COLUMNS = ("table", "files_before", "files_after", "bytes_before", "bytes_after")
 SHOWN = ("table", "files", "now", "bytes", "now")
 
 
 @command
-@click.argument("names", nargs=-1, metavar="[LAYER|TABLE]...", shell_complete=completing.layers_and_tables)
+@click.argument(
+    "names", nargs=-1, metavar="[LAYER|TABLE]...", shell_complete=complete_values.layers_and_tables
+)
 @click.option("--target-file-size", metavar="SIZE", help="Merge files up to SIZE, such as 128MiB.")
 def optimize(asked: Invocation, names: tuple[str, ...], target_file_size: str | None) -> None:
     """Merge the small files of tables into larger ones.
@@ -40,7 +43,7 @@ def optimize(asked: Invocation, names: tuple[str, ...], target_file_size: str | 
 
 
 def _bytes(size: str | None) -> int | None:
-    from runtime.settings_model import in_bytes
+    from runtime.settings.model import in_bytes
 
     try:
         target = None if size is None else in_bytes(size)

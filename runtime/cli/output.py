@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TextIO
 
-from runtime.values import as_json, as_text, to_json, visible
+from runtime.text.values import as_json, as_text, to_json, visible
 
 Row = Sequence[Any]
 NULL, CUT = "NULL", "…"

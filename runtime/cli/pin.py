@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_json
 from runtime.cli.parameters import batch_argument
 

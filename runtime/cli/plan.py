@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_json, emit_rows
-from runtime.cli.texts import size_text
+from runtime.text.amounts import size_text
 
 COLUMNS = ("path", "source", "bytes", "reason")
 WORK = ("files", "bad_files", "new_tables", "changed_schemas", "unpublished")

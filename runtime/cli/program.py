@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from runtime.cli.commands import Command, shared_options
 from runtime.cli.diff import diff
 from runtime.cli.doctor import doctor
 from runtime.cli.export import export
 from runtime.cli.history import history
-from runtime.cli.invocation import Command, shared_options
 from runtime.cli.optimize import optimize
 from runtime.cli.pin import pin, unpin
 from runtime.cli.plan import plan

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from runtime.cli import completing
+from runtime.cli import complete_values
+from runtime.cli.commands import Family, command
+from runtime.cli.context import Invocation
 from runtime.cli.display import display
-from runtime.cli.invocation import Family, Invocation, command
 from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
 from runtime.cli.parameters import batch_option
-from runtime.cli.texts import count
-from runtime.values import visible
+from runtime.text.amounts import count
+from runtime.text.values import visible
 
 REASON = ("reason", "records", "sources", "batches", "first", "last")
 RECORD = ("source", "file", "line", "batch_id", "reasons", "raw")
@@ -39,7 +40,7 @@ def list_(asked: Invocation) -> None:
 
 
 @command
-@click.argument("reason", nargs=-1, shell_complete=completing.reasons)
+@click.argument("reason", nargs=-1, shell_complete=complete_values.reasons)
 @batch_option("Only what batch N rejected.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Records shown; 20 by default.")
 def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: int | None) -> None:
@@ -47,7 +48,7 @@ def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: i
 
     Only those with one of the REASONs, if any are given.
     """
-    from runtime.quarantine import SHOWN
+    from runtime.upkeep.quarantine import SHOWN
 
     most = limit or SHOWN
     found = asked.open().quarantine.records(*reason, batch=batch, limit=most + 1)

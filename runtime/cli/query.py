@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit_lines, emit_rows
 from runtime.cli.parameters import batch_option
-from runtime.cli.texts import count
 from runtime.errors import UsageError
-from runtime.values import visible
+from runtime.text.amounts import count
+from runtime.text.values import visible
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from runtime.snapshot import Snapshot
+    from runtime.read.snapshot import Snapshot
 
 EXPLAINED = (["explain_key", "explain_value"], ["plan"])
 AT_ONCE = 10_000
@@ -68,7 +69,7 @@ def _statement(sql: str | None) -> str:
 def _ask(asked: Invocation, snapshot: Snapshot, statement: str) -> pyarrow.Table:
     if asked.engine is None:
         return snapshot.sql(statement)
-    from runtime.query import run_on_engine
+    from runtime.read.engine_query import run_on_engine
 
     return run_on_engine(snapshot, snapshot.engine(), statement)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_json
+from runtime.cli.output_file import replace_file, written_to
 from runtime.cli.parameters import batch_option
-from runtime.cli.texts import size_text
-from runtime.cli.writing import replace_file, written_to
+from runtime.text.amounts import size_text
 
 STDOUT = Path("-")
 ADVICE = "Name a file with --out in a folder that you may write in, or - for stdout."

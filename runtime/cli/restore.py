@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.confirming import DECLINED, confirmed
+from runtime.cli.commands import command
+from runtime.cli.confirm import DECLINED, confirmed
+from runtime.cli.context import Invocation
 from runtime.cli.display import display
-from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_rows
 from runtime.cli.parameters import batch_option
-from runtime.cli.texts import count
+from runtime.text.amounts import count
 
 if TYPE_CHECKING:
     from runtime.upkeep.restore import Restoration

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime import limits
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation, tell, warn
 from runtime.cli.display import display
-from runtime.cli.invocation import Invocation, command, tell, warn
 from runtime.cli.output import csv_lines, emit, emit_json, emit_lines
 from runtime.cli.profiles import lines_of
-from runtime.cli.texts import when
 from runtime.errors import ConfigError, LeaseHeld, SourceError, UsageError
+from runtime.process import limits
+from runtime.text.amounts import when
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
-    from runtime.ledger import Contents
-    from runtime.runner import Report
-    from runtime.settings import Settings
+    from runtime.ledger.facts import Contents
+    from runtime.run.runner import Report
+    from runtime.settings.load import Settings
 
 COUNTS = ("version", "inserted", "updated", "deleted", "rows")
 LOOK = 'query "select level, count(*) n from gold.users group by level"'
@@ -81,7 +82,7 @@ def _reports(
     asked: Invocation, lake: Lakehouse, watch: float | None, again: str | None, options: dict[str, bool]
 ) -> Iterator[tuple[bool, Report]]:
     """A report per run, and whether it is the first. While watching, what may pass is waited out."""
-    from runtime import profiling
+    from runtime.process import profiling
 
     first = True
     while True:

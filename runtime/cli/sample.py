@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_json
-from runtime.cli.texts import count
-from runtime.cli.writing import written_to
+from runtime.cli.output_file import written_to
+from runtime.text.amounts import count
 
 Told = Callable[[int, int], None]
 

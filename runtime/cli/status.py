@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from runtime.cli.invocation import Invocation, command
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit, emit_json, emit_lines, emit_rows
-from runtime.cli.texts import size_text, when
-from runtime.values import visible
+from runtime.text.amounts import size_text, when
+from runtime.text.values import visible
 
 SIZES = ("rows", "version", "files", "bytes")
 

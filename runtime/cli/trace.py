@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli import completing
-from runtime.cli.invocation import Invocation, command
+from runtime.cli import complete_values
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.output import emit_json, emit_lines, emit_rows
 from runtime.cli.parameters import batch_option
-from runtime.values import as_json
+from runtime.text.values import as_json
 
 if TYPE_CHECKING:
-    from runtime.trace import Record, Trace
+    from runtime.read.trace import Record, Trace
 
 RECORD = ("table", "outcome", "file", "line", "delivery", "batch_id", "reasons", "raw")
 
 
 @command
-@click.argument("table", shell_complete=completing.bare_tables)
+@click.argument("table", shell_complete=complete_values.bare_tables)
 @click.argument("key")
 @batch_option()
 def trace(asked: Invocation, table: str, key: str, batch: int | None) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.confirming import DECLINED, confirmed
+from runtime.cli.commands import command
+from runtime.cli.confirm import DECLINED, confirmed
+from runtime.cli.context import Invocation
 from runtime.cli.display import display
-from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit, emit_json, emit_rows
-from runtime.cli.texts import count, size_text
+from runtime.text.amounts import count, size_text
 
 if TYPE_CHECKING:
     from runtime.upkeep.vacuum import Clearance

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runtime.cli.commands import command
+from runtime.cli.context import Invocation
 from runtime.cli.display import display
-from runtime.cli.invocation import Invocation, command
 from runtime.cli.output import emit_json, emit_lines, emit_rows
 from runtime.cli.parameters import table_option
-from runtime.cli.texts import count
-from runtime.values import visible
+from runtime.text.amounts import count
+from runtime.text.values import visible
 from runtime.verify.verdict import Check, Verdict
 
 COLUMNS = ("check", "table", "ok", "found", "detail")

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError
-from runtime.profiling import step
-from runtime.s3.access import Access, is_s3
-from runtime.settings_model import Settings
+from runtime.process.profiling import step
+from runtime.s3.config import Access, is_s3
+from runtime.settings.model import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

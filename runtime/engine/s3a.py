@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.engine.jars import cache_folder, fetch, unfetched
-from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, Access
+from runtime.s3.config import CONNECT_SECONDS, REQUEST_SECONDS, Access
 from runtime.s3.credentials import refuse_sign_in
 
 SDK = "2.35.4"  # what hadoop-aws 3.5.0 was built with

@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from runtime import limits, memory, scratch
-from runtime.delta import open_table
+from runtime.delta import scratch
+from runtime.delta.store import open_table
 from runtime.engine import SESSION
-from runtime.engine.paths import plain
+from runtime.engine.plain_paths import plain
 from runtime.engine.private_port import intruded
 from runtime.errors import EngineError, LakehouseError, first_line
-from runtime.s3.access import AWS, Access
+from runtime.process import allocator, limits
+from runtime.process.deadline import ENGINE, answering, no_answer, within
+from runtime.process.environment import place
+from runtime.s3.config import AWS, Access
 from runtime.s3.options import variables
-from runtime.silence import ENGINE, answering, no_answer, within
-from runtime.surroundings import place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -67,12 +68,12 @@ class Sail:
         limits.require_threads_and_memory()
         _require_loopback()
         os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
-        memory.give_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
+        allocator.give_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
         os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(SESSION_SECONDS))
         from pysail.spark import SparkConnectServer
 
         # All modules are loaded before the port is open, so that it is for milliseconds alone.
-        from runtime.engine import patience
+        from runtime.engine import retry_policy
 
         self.partitions, self._access = partitions, AWS
         self._server = SparkConnectServer(ip="127.0.0.1", port=0)
@@ -80,7 +81,7 @@ class Sail:
             self._server.start(background=True)
             atexit.register(self._server.stop)
             try:
-                session, self._port = patience.connect(self._server.listening_address, seconds=ENGINE)
+                session, self._port = retry_policy.connect(self._server.listening_address, seconds=ENGINE)
                 self.spark = cast("SparkSession", session)
                 self._require_alone(session.session_id)
             except Exception:
@@ -134,7 +135,7 @@ class Sail:
         newest = None if version is None else open_table(uri, access=self._access)
         if newest is None or newest.version() == version:
             return self.spark.read.format("delta").load(plain(uri))
-        from runtime.engine.pinned import read_pinned
+        from runtime.engine.time_travel_source import read_pinned
 
         table = open_table(uri, version, self._access)
         assert table is not None

@@ -9,14 +9,14 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.engine import SESSION, class_archive, s3a, starting, submitted
+from runtime.engine import SESSION, class_archive, s3a, spark_session, spark_submit
 from runtime.engine.jars import delta_settings
 from runtime.engine.java import require_java
-from runtime.engine.paths import plain
-from runtime.engine.submitted import submitted_session
+from runtime.engine.plain_paths import plain
+from runtime.engine.spark_submit import submitted_session
 from runtime.errors import EngineError
-from runtime.s3.access import Access
-from runtime.settings import under_spark_submit
+from runtime.s3.config import Access
+from runtime.settings.load import under_spark_submit
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -144,7 +144,7 @@ def _local(partitions: int) -> dict[str, str]:
         "spark.master": f"local[{partitions}]",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        **submitted.AUTHENTICATED,
+        **spark_submit.AUTHENTICATED,
         "spark.sql.shuffle.partitions": str(partitions),
         # On one machine there is nothing to adapt to, and it doubles the number of jobs.
         "spark.sql.adaptive.enabled": "false",
@@ -159,7 +159,7 @@ def _session(partitions: int, confs: Mapping[str, str], also: Sequence[Path], ja
     fitting = _local(partitions) if master.startswith("local") else {}
     chosen = {**QUIET, OPTIONS: java, **fitting, **REQUIRED, **confs}
     conf = SparkConf().setAppName("sparkify-lakehouse").setAll(list(chosen.items()))
-    return _started(lambda: starting.session(conf.setAll(list(delta_settings(master, also).items()))))
+    return _started(lambda: spark_session.session(conf.setAll(list(delta_settings(master, also).items()))))
 
 
 def _started(start: Callable[[], SparkSession]) -> SparkSession:

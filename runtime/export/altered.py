@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from runtime.export.ddl import Star, bare, columns_of, key_of, kind
 from runtime.export.target import Target
-from runtime.query import text_literal
+from runtime.read.sql import text_literal
 
 # A column that was dropped and added again has another number, and NULL in the rows that were there.
 ALTERED = """

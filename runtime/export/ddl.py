@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 
-from runtime.query import quoted, text_literal
-from runtime.schema import Column
+from runtime.read.sql import quoted, text_literal
 from runtime.table import Merge, Table
+from runtime.table.schema import Column
 
 TYPES = {
     "string": "text",

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runtime.diff import Diff, TableDiff, around_optimize, compare
 from runtime.errors import LakehouseError, LeaseHeld, TargetError, UsageError
 from runtime.export.altered import altered, miscounted
 from runtime.export.ddl import RECORD, Star, bare, columns_of, key_of, listed
 from runtime.export.target import Target, transaction
-from runtime.ledger import Contents
-from runtime.query import closed_connection, quoted, text_literal
-from runtime.snapshot import Snapshot, select_rows
+from runtime.ledger.facts import Contents
+from runtime.read.diff import Diff, TableDiff, around_optimize, compare
+from runtime.read.query import closed_connection
+from runtime.read.snapshot import Snapshot, select_rows
+from runtime.read.sql import quoted, text_literal
 from runtime.table import Table
 
 if TYPE_CHECKING:

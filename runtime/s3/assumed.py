@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import StorageError
-from runtime.s3.access import ANY_REGION
+from runtime.s3.config import ANY_REGION
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential

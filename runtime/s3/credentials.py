@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import StorageError
-from runtime.s3.access import CHAIN
 from runtime.s3.assumed import SIGN_INS, assumed, assumes
+from runtime.s3.config import CHAIN
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runtime.s3.access import Access
 from runtime.s3.client import client_options, retry_config
+from runtime.s3.config import Access
 from runtime.s3.credentials import provider
 
 if TYPE_CHECKING:

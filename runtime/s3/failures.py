@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runtime.errors import LakehouseError, StorageError
-from runtime.s3.access import CHAIN, Access, is_s3, split
+from runtime.s3.config import CHAIN, Access, is_s3, split
 
 _DENIED = (
     "access is denied",

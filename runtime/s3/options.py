@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from runtime.s3.access import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS, Access, is_s3
+from runtime.process.environment import place
+from runtime.s3.config import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS, Access, is_s3
 from runtime.s3.credentials import provider
-from runtime.surroundings import place
 
 
 def variables(access: Access) -> dict[str, str]:

@@ -13,11 +13,11 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 import runtime.errors
 import runtime.s3
 import runtime.sources
-from runtime.s3.access import Access
-from runtime.sources.content import ContentReader
-from runtime.sources.places import Places
+from runtime.s3.config import Access
+from runtime.sources.filesystems import Places
+from runtime.sources.jsonpaths import Renames
+from runtime.sources.open_file import ContentReader
 from runtime.sources.reading import SCHEMA, read_slices
-from runtime.sources.renaming import Renames
 from runtime.sources.slicing import Slice, from_json, to_json
 
 if TYPE_CHECKING:

@@ -9,21 +9,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, tee
 
-from runtime.sources.content import (
-    UTF_8,
-    ContentReader,
-    Stored,
-    Unreadable,
-    as_utf8,
-    encoding_of,
-)
-from runtime.sources.files import PACKED, archive_and_member
-from runtime.sources.forms import DOCUMENT, LINES, SPLIT, VALUES, form_of
+from runtime.sources.file_format import DOCUMENT, LINES, SPLIT, VALUES, form_of
+from runtime.sources.filesystem import PACKED, archive_and_member
+from runtime.sources.json_boundaries import values
 from runtime.sources.kinds import TextWalk
+from runtime.sources.line_blocks import MAX_RECORD_BYTES, check_size, line_blocks, whole_text
 from runtime.sources.listing import Listed
+from runtime.sources.open_file import UTF_8, ContentReader, Stored, Unreadable, as_utf8, encoding_of
 from runtime.sources.packing import CHUNK_BYTES
-from runtime.sources.records import MAX_RECORD_BYTES, check_size, line_blocks, whole_text
-from runtime.sources.scanning import values
 from runtime.sources.splitting import split_lines
 
 MARK_BYTES = 16 << 20

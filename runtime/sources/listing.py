@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from runtime.sources.files import (
+from runtime.sources.filesystem import (
     LEFT_OUT,
     FileSystem,
     Found,

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from runtime.errors import SourceError
-from runtime.sources.files import (
+from runtime.sources.filesystem import (
     MARKED,
     SUFFIXES,
     Found,

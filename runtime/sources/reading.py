@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from runtime.sources.content import ContentReader, Unreadable, as_utf8
-from runtime.sources.fetching import fetched
-from runtime.sources.forms import DOCUMENT, LINES, SPLIT, VALUES
-from runtime.sources.records import line_blocks, whole_text
-from runtime.sources.renaming import Renames, renamed
-from runtime.sources.scanning import values
+from runtime.sources.file_format import DOCUMENT, LINES, SPLIT, VALUES
+from runtime.sources.json_boundaries import values
+from runtime.sources.jsonpaths import Renames, renamed
+from runtime.sources.line_blocks import line_blocks, whole_text
+from runtime.sources.open_file import ContentReader, Unreadable, as_utf8
+from runtime.sources.prefetch import fetched
 from runtime.sources.slicing import Slice
 from runtime.sources.splitting import split_lines
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from runtime.sources.records import BETWEEN, UNLIMITED, Records, is_json, line_blocks
-from runtime.sources.scanning import values
+from runtime.sources.json_boundaries import values
+from runtime.sources.line_blocks import BETWEEN, UNLIMITED, Records, is_json, line_blocks
 
 _SEVERAL = re.compile(rb"\}[ \t\r,\[\]]*\{")
 _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"

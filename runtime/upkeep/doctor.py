@@ -16,22 +16,22 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 from packaging.requirements import Requirement
 
-from runtime.counts import left_out
-from runtime.delta import PROPERTIES
-from runtime.lease import is_held
-from runtime.ledger import Contents
-from runtime.planning import left_out_text
-from runtime.rollback import unpublished
-from runtime.runner import changed_rules, changed_shapes
-from runtime.s3.access import is_s3
+from runtime.delta.store import PROPERTIES
+from runtime.ledger.drift import changed_rules, changed_shapes
+from runtime.ledger.facts import Contents
+from runtime.ledger.history import left_out
+from runtime.ledger.lease import is_held
+from runtime.ledger.rollback import unpublished
+from runtime.ledger.session import Place
+from runtime.run.plan import left_out_text
+from runtime.s3.config import is_s3
 from runtime.s3.credentials import keys
 from runtime.s3.options import storage_options
 from runtime.upkeep import vacuum
 from runtime.upkeep.findings import Finding
-from runtime.upkeep.standing import Place
 
 if TYPE_CHECKING:
-    from runtime.snapshot import Snapshot
+    from runtime.read.snapshot import Snapshot
 
 Count = Callable[[str], int]
 COMMAND = "python lakehouse.py"
@@ -51,13 +51,13 @@ def examined(place: Place, snapshot: Callable[[], Snapshot]) -> Iterator[Finding
 
 def machine(place: Place) -> Iterator[Finding]:
     """Python, packages, engines, room on the disk."""
-    from runtime.engine import checkup
+    from runtime.upkeep import engines
 
     python = ".".join(map(str, sys.version_info[:3]))
     yield Finding("Python", python, "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer")
     wrong = list(_unfit_packages())
     yield Finding("packages", "; ".join(wrong) or "as declared", "make setup" if wrong else "")
-    yield from checkup.findings(place.settings)
+    yield from engines.findings(place.settings)
     if not is_s3(place.settings.lake):
         yield _room(place)
 
@@ -102,7 +102,7 @@ def readers(place: Place, snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _counts(place: Place, snapshot: Snapshot) -> Mapping[str, Count]:
-    from runtime.engine import checkup
+    from runtime.upkeep import engines
 
     def delta_rs(name: str) -> int:
         table = place.store.open(name, snapshot.versions[name])
@@ -118,7 +118,7 @@ def _counts(place: Place, snapshot: Snapshot) -> Mapping[str, Count]:
         alone = replace(snapshot, tables={name: place.tables[name]})  # or one bad table would fail all
         return int(alone.sql(f"select count(*) as n from {name}").column("n")[0].as_py())
 
-    running = checkup.reader(place.settings)
+    running = engines.reader(place.settings)
 
     def engine(name: str) -> int:
         rows = running.read(place.store.uri(name), snapshot.versions[name])

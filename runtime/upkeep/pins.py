@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from runtime.errors import UsageError
-from runtime.lease import claim
-from runtime.ledger import pin_row, unpin_row
-from runtime.upkeep.standing import Place
-from runtime.upkeep.states import state_of
+from runtime.ledger.facts import pin_row, unpin_row
+from runtime.ledger.history import state_of
+from runtime.ledger.lease import claim
+from runtime.ledger.session import Place
 
 
 def pin(place: Place, batch: int, label: str) -> None:

@@ -11,14 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runtime.batch import code_version
-from runtime.delta import Heads
+from runtime.delta.versions import Heads
 from runtime.errors import SchemaChanged, SourceError, UsageError
-from runtime.ledger import Contents, Delivery, State, now
-from runtime.runner import changed_shapes
-from runtime.upkeep.availability import unavailable
-from runtime.upkeep.standing import Place, standing
-from runtime.upkeep.states import state_of
+from runtime.ledger.drift import changed_shapes
+from runtime.ledger.facts import Contents, Delivery, State, now
+from runtime.ledger.history import state_of
+from runtime.ledger.session import Place, standing
+from runtime.process.version import code_version
+from runtime.run.availability import unavailable
 
 WHOLE = float("inf")
 

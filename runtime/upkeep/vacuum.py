@@ -8,14 +8,17 @@ The tables' logs stay whole, and no table gets a new version.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from urllib.parse import unquote
 
+from runtime.delta.data_files import lying, remove
+from runtime.delta.store import Store, file_list
 from runtime.errors import UsageError
-from runtime.ledger import Contents, State, now, vacuum_row
-from runtime.upkeep.files import Readings, lying, remove
-from runtime.upkeep.standing import Place, standing
+from runtime.ledger.facts import Contents, State, now, vacuum_row
+from runtime.ledger.session import Place, standing
 
 
 @dataclass(frozen=True)
@@ -91,3 +94,30 @@ def _needless(place: Place, name: str, needed: Collection[str]) -> dict[str, int
     """The files of a table, with their bytes, that are not needed."""
     table = place.store.open(name)
     return {} if table is None else {p: size for p, size in lying(table).items() if p not in needed}
+
+
+OPENING = 8  # versions opened at once: in a bucket each takes a few requests
+
+
+@dataclass
+class Readings:
+    """The files that each version of the lake's tables reads; a version is opened once."""
+
+    store: Store
+    _known: dict[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+
+    def of(self, name: str, version: int) -> frozenset[str]:
+        """The paths below a table that a version of it reads; none where the table is gone."""
+        if (name, version) not in self._known:
+            table = self.store.open(name, version)
+            # The log holds paths as URIs.
+            paths = file_list(table)["path"] if table else ()
+            self._known[name, version] = frozenset(map(unquote, paths))
+        return self._known[name, version]
+
+    def of_all(self, name: str, states: Iterable[State]) -> frozenset[str]:
+        """The paths below a table that any of the states reads."""
+        versions = {s.tables[name]["version"] for s in states if name in s.tables}
+        with ThreadPoolExecutor(OPENING) as pool:
+            read = pool.map(lambda version: self.of(name, version), sorted(versions))
+            return frozenset(path for paths in read for path in paths)

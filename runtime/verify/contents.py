@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runtime.counts import reasons, records
-from runtime.deliveries import taken_in
-from runtime.keys import key_columns, key_text
-from runtime.ledger import Contents
-from runtime.steps.quarantine import collecting
+from runtime.ledger.facts import Contents
+from runtime.ledger.history import reasons, records, taken_in
+from runtime.read.keys import key_columns, key_text
+from runtime.run.steps.quarantine import collecting
 from runtime.table import Collect, Deliver, Table, Upsert
 from runtime.verify.reading import Rows, Stored, repeated, without_partner
 from runtime.verify.verdict import Check, judged

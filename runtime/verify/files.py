@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from runtime.delta import Store, file_list, file_uris
-from runtime.logs import Log
-from runtime.snapshot import Files
+from runtime.delta.commit_log import Log
+from runtime.delta.data_files import lying
+from runtime.delta.store import Store, file_list, file_uris
+from runtime.read.snapshot import Files
 from runtime.table import Table
-from runtime.upkeep.files import lying
 from runtime.verify.reading import Digest, Stored, digest
 from runtime.verify.verdict import Check, first_line, judged
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.delta import Store, file_list
-from runtime.ledger import Contents
-from runtime.logs import Log, added, digest_of
+from runtime.delta.commit_log import Log, added, digest_of
+from runtime.delta.store import Store, file_list
+from runtime.ledger.facts import Contents
 from runtime.verify.verdict import Check, first_line, judged
 
 VECTOR = ("storageType", "pathOrInlineDv", "offset")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtime.errors import LakehouseError
-from runtime.ledger import Contents, Ledger, State
-from runtime.upkeep.standing import Place
+from runtime.ledger.facts import Contents, State
+from runtime.ledger.ledger import Ledger
+from runtime.ledger.session import Place
 from runtime.verify.verdict import Check, first_line, judged
 
 OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")

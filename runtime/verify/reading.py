@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime.delta import Store
-from runtime.diff.changes import FLOATING
-from runtime.keys import key_columns
-from runtime.query import closed_connection, quoted, text_literal
-from runtime.snapshot import Files, select_rows
+from runtime.delta.store import Store
+from runtime.read.diff.changes import FLOATING
+from runtime.read.keys import key_columns
+from runtime.read.query import closed_connection
+from runtime.read.snapshot import Files, select_rows
+from runtime.read.sql import quoted, text_literal
 from runtime.table import Table
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtime.batch import Lakeside, derived, rebuilt
-from runtime.delta import Heads, Store, file_list, file_uris
-from runtime.diff.changes import Change, TableDiff
+from runtime.delta.store import Store, file_list, file_uris
+from runtime.delta.versions import Heads
 from runtime.engine import Engine
-from runtime.keys import key_text
-from runtime.ledger import Contents
-from runtime.progress import Progress
-from runtime.snapshot import Files
-from runtime.steps.workbench import Pinned
+from runtime.ledger.facts import Contents
+from runtime.ledger.progress import Progress
+from runtime.read.diff.changes import Change, TableDiff
+from runtime.read.keys import key_text
+from runtime.read.snapshot import Files
+from runtime.run.batch import Lakeside, derived, rebuilt
+from runtime.run.steps.workbench import Pinned
 from runtime.table import Deliver, Table
 from runtime.verify.files import Read
 from runtime.verify.reading import Stored, digest, part_of

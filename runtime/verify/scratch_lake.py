@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.delta import Store
+from runtime.delta.store import Store
 from runtime.errors import room_needed
-from runtime.s3.access import Access, is_s3, split
 from runtime.s3.client import bucket_of
+from runtime.s3.config import Access, is_s3, split
 
 FOLDER = "_verify"
 FORGOTTEN_MILLIS = 24 * 3600 * 1000  # what a verify that was killed left is removed after this

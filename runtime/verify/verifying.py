@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runtime import fingerprints
 from runtime.engine import Engine
 from runtime.errors import DiskFull, NotWritable, UsageError
-from runtime.lease import is_held
-from runtime.ledger import Contents, Ledger, State
-from runtime.runner import changed_rules, changed_shapes
-from runtime.suggest import nearest_table
-from runtime.table import in_order
-from runtime.upkeep.standing import Place
+from runtime.ledger.drift import changed_rules, changed_shapes
+from runtime.ledger.facts import Contents, State
+from runtime.ledger.lease import is_held
+from runtime.ledger.ledger import Ledger
+from runtime.ledger.session import Place
+from runtime.table import fingerprints, in_order
+from runtime.text.nearest import nearest_table
 from runtime.verify import contents
 from runtime.verify.files import Read, check_files
 from runtime.verify.histories import check_history

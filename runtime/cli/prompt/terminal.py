@@ -19,9 +19,9 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle
 
-from runtime.cli.invocation import Invocation
-from runtime.cli.prompt.conversation import Conversation, Leave
-from runtime.cli.prompt.typed import completions, is_complete
+from runtime.cli.context import Invocation
+from runtime.cli.prompt.parse import completions, is_complete
+from runtime.cli.prompt.repl import Conversation, Leave
 
 
 def converse(asked: Invocation, *, batch: int | None, as_of: str | None) -> None:

@@ -1,0 +1,28 @@
+"""The data files of a table as they lie there, and which of them a version reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deltalake import DeltaTable
+
+from runtime.delta.store import file_system
+
+
+def lying(table: DeltaTable) -> dict[str, int]:
+    """Path and bytes of every data file below a table, whether a version reads it or not."""
+    from pyarrow.fs import FileSelector
+
+    found = file_system(table).get_file_info(FileSelector("", recursive=True))
+    return {i.path: i.size for i in found if i.is_file and _is_data(i.path)}
+
+
+def remove(table: DeltaTable, paths: Mapping[str, int]) -> None:
+    """Remove files for good."""
+    files = file_system(table)
+    for path in paths:
+        files.delete_file(path)
+
+
+def _is_data(path: str) -> bool:
+    return path.endswith(".parquet") and not any(p.startswith(("_", ".")) for p in path.split("/"))

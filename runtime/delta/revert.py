@@ -1,0 +1,92 @@
+"""Commits in plain JSON, for tables whose newest version delta-rs cannot open, or not write to.
+
+Another engine may set table features that delta-rs refuses (row tracking, clustering, type widening). A
+commit under the next number puts protocol, schema and files back.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.delta.commit_log import Log
+
+Action = Mapping[str, Any]
+
+
+@dataclass
+class Content:
+    """A version of a table: `protocol`, `metadata`, and its live files by path and deletion vector."""
+
+    protocol: Action = field(default_factory=dict)
+    metadata: Action = field(default_factory=dict)
+    files: dict[str, Action] = field(default_factory=dict)
+
+    def apply(self, actions: Iterable[Action]) -> None:
+        """Take in the actions of the next commit."""
+        for action in actions:
+            self.protocol = action.get("protocol", self.protocol)
+            self.metadata = action.get("metaData", self.metadata)
+            if "remove" in action:
+                self.files.pop(_key(action["remove"]), None)
+            if "add" in action:
+                self.files[_key(action["add"])] = action["add"]
+
+
+def revert(log: Log, version: int) -> None:
+    """Give a table what it held at `version`, by one new version.
+
+    Raises FileExistsError when another writer took that number, ValueError where the log has a gap or a data
+    file of that version is gone.
+    """
+    before = content(log, version)
+    if gone := log.missing([add["path"] for add in before.files.values()]):
+        raise ValueError(f"{len(gone)} of its data files are gone, such as {gone[0]}")
+    _commit(log, before)
+
+
+def empty(log: Log, declared: bytes) -> None:
+    """Give a table no rows, and the protocol and schema that the commit `declared` creates a table with.
+
+    Raises FileExistsError when another writer took the number, ValueError where the log has a gap.
+    """
+    wanted = Content()
+    wanted.apply(map(json.loads, declared.splitlines()))
+    _commit(log, wanted)
+
+
+def content(log: Log, version: int) -> Content:
+    """The content of a version, from the commits up to it. Raises ValueError where one is missing."""
+    found = Content()
+    for number in range(version + 1):
+        body = log.read(number)
+        if body is None:
+            raise ValueError(f"its log has no commit {number}")
+        found.apply(map(json.loads, body.splitlines()))
+    return found
+
+
+def _commit(log: Log, wanted: Content) -> None:
+    head = log.versions()[-1]
+    now = content(log, head).files
+    at = int(time.time() * 1000)
+    actions: list[Action] = [
+        {"commitInfo": {"timestamp": at, "operation": "RESTORE", "engineInfo": "sparkify-lakehouse"}},
+        {"protocol": wanted.protocol},
+        {"metaData": wanted.metadata},
+        *({"remove": _removal(add, at)} for key, add in now.items() if key not in wanted.files),
+        *({"add": {**add, "dataChange": True}} for key, add in wanted.files.items() if key not in now),
+    ]
+    log.put(head + 1, "".join(f"{json.dumps(action)}\n" for action in actions).encode())
+
+
+def _removal(add: Action, at: int) -> Action:
+    named = {k: add[k] for k in ("path", "partitionValues", "size", "deletionVector") if k in add}
+    return {**named, "deletionTimestamp": at, "dataChange": True, "extendedFileMetadata": True}
+
+
+def _key(file: Action) -> str:
+    return json.dumps([file["path"], file.get("deletionVector")], sort_keys=True)

@@ -1,0 +1,241 @@
+"""The control plane: Delta tables created, opened, checked and put back through delta-rs.
+
+The engines write rows; everything else about a table's log happens here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from runtime.delta import durability, revert, scratch
+from runtime.delta.commit_log import Log
+from runtime.delta.durability import put_torn_aside
+from runtime.errors import UsageError
+from runtime.process.profiling import step
+from runtime.s3.config import AWS, Access, is_s3
+from runtime.s3.failures import told
+from runtime.s3.options import storage_options
+from runtime.table import Table
+from runtime.table.schema import delta_schema
+
+if TYPE_CHECKING:
+    from runtime.settings.load import Settings
+
+
+# States stay readable until our own vacuum says otherwise: Delta would otherwise drop log entries
+# after 30 days and refuse versions older than 7.
+PROPERTIES = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+# A small file and its like are merged into middling ones: any two of them fit into one.
+SMALL, MIDDLING = 16 * 1024**2, 32 * 1024**2
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where the tables of one lake are, how a bucket is reached when they are in one, and the scratch
+    space of the owner with that claim."""
+
+    root: str
+    access: Access = AWS
+    claim: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Store:
+        """The tables of the lake that these settings name."""
+        return cls(settings.lake, Access.chosen(settings.s3))
+
+    def uri(self, name: str) -> str:
+        """The location of `layer.table`."""
+        return f"{self.root}/{name.replace('.', '/')}"
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """The table at `version` (newest by default), or None where there is none."""
+        return open_table(self.uri(name), version, self.access)
+
+    def create(self, table: Table) -> DeltaTable:
+        """An empty table as declared; one already there is replaced by a new version."""
+        uri = self.uri(table.name)
+        try:
+            return self._created(table, uri)
+        except DeltaError as refused:
+            # Another engine set a feature that delta-rs refuses, or wrote a version that it cannot open.
+            if not self._is_closed(table.name, refused):
+                raise
+            with TemporaryDirectory() as folder:
+                self._created(table, folder)
+                revert.empty(Log(uri, self.access), Log(folder).read(0) or b"")
+            opened = self.open(table.name)
+            assert opened is not None
+            return opened
+
+    def _is_closed(self, name: str, refused: DeltaError) -> bool:
+        """Whether delta-rs can no more write to a table, or not even open it."""
+        if lacks_feature(refused):
+            return True
+        try:
+            self.open(name)
+        except DeltaError:
+            return True
+        return False
+
+    def _created(self, table: Table, uri: str) -> DeltaTable:
+        return DeltaTable.create(
+            uri,
+            delta_schema(table.columns),
+            mode="overwrite",
+            partition_by=list(table.partition_by),
+            name=table.name,
+            description=table.grain,
+            configuration=PROPERTIES,
+            # With retries, rows that a stranger adds at this moment would stay in the new version.
+            commit_properties=CommitProperties(max_commit_retries=0),
+            storage_options=storage_options(uri, self.access),
+        )
+
+    def flush(self) -> None:
+        """Have the disk hold all that was written to the lake. Raises OSError."""
+        durability.flush(self.root)
+
+    @property
+    def scratch(self) -> str:
+        """Where a batch keeps what it works on; emptied before and after.
+
+        Each owner has its own: one that lost the lease while it slept works on until it learns of it.
+        """
+        return f"{self.root}/_scratch/{self.claim}"
+
+    @step("clear scratch space")
+    def clear_scratch(self) -> None:
+        """Empty the scratch space of this owner and of those before it, never of one that came after."""
+        scratch.clear(f"{self.root}/_scratch", self.claim, self.access)
+
+
+def open_table(uri: str, version: int | None = None, access: Access = AWS) -> DeltaTable | None:
+    """The Delta table at `uri`, or None where there is none; what a power cut tore is put aside first.
+
+    Raises StorageError, NotWritable, DeltaError; UsageError after a fork.
+    """
+    if not is_s3(uri):
+        if not Path(uri, "_delta_log").is_dir():
+            return None
+        if version is None:
+            put_torn_aside(uri)
+    _require_same_process()
+    with told(uri, access):
+        try:
+            return DeltaTable(uri, version=version, storage_options=storage_options(uri, access))
+        except TableNotFoundError:
+            return None
+        except DeltaError:
+            if is_s3(uri) or not put_torn_aside(uri, thorough=True):
+                raise
+    return open_table(uri, version, access)
+
+
+def lacks_feature(refused: Exception) -> bool:
+    """Whether delta-rs refuses to write because of a feature that another engine set on the table."""
+    return "Unsupported table features" in str(refused)
+
+
+_opened_by: int | None = None  # the process that opened a table first
+
+
+def _require_same_process() -> None:
+    """Raises UsageError in a process forked from one that used delta-rs: its threads are not in it."""
+    global _opened_by
+    _opened_by = _opened_by or os.getpid()
+    if _opened_by != os.getpid():
+        raise UsageError(
+            "This process was forked from one that had opened a lake, and the threads of Delta's library do "
+            "not survive that. Start it with the method `spawn` "
+            "(multiprocessing.get_context('spawn')), or open lakes only after the fork."
+        )
+
+
+@step("measure the table")
+def size(table: DeltaTable) -> Mapping[str, int]:
+    """`rows`, `files`, `bytes` and `excess` of the version that is open.
+
+    `excess` counts the files that merging the small ones of each partition would take away.
+    """
+    files = file_list(table)
+    return {
+        "rows": sum(files["num_records"]),
+        "files": len(files["path"]),
+        "bytes": sum(files["size_bytes"]),
+        "excess": _excess(files),
+    }
+
+
+def _excess(files: Mapping[str, list[Any]]) -> int:
+    partitions = [values for name, values in files.items() if name.startswith("partition.")]
+    each = list(zip(*partitions, strict=True)) if partitions else [()] * len(files["path"])
+    small = Counter(p for p, bytes_ in zip(each, files["size_bytes"], strict=True) if bytes_ < SMALL)
+    return sum(small.values()) - len(small)
+
+
+def file_list(table: DeltaTable) -> dict[str, list[Any]]:
+    """The live files with their statistics, as columns; `partition.x` for each partition column."""
+    actions = table.get_add_actions(flatten=True)
+    return {name: list(actions.column(name).to_pylist()) for name in _wanted(actions.schema.names)}
+
+
+def repeated_key(
+    table: DeltaTable, files: Iterable[Mapping[str, Any]], key: Sequence[str]
+) -> dict[str, object] | None:
+    """A key that two rows in these files of a table have. Reads the key's columns only."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    parts: dict[tuple[str, ...], list[pa.Table]] = {}
+    for add in files:
+        values = add["partitionValues"]
+        columns = [name for name in key if name not in values]
+        with file_system(table).open_input_file(unquote(add["path"])) as file:
+            rows = pq.ParquetFile(file).read(columns)
+        parts.setdefault(tuple(values[name] for name in key if name in values), []).append(rows)
+    for tables in parts.values():
+        counted = pa.concat_tables(tables).group_by(tables[0].column_names).aggregate([([], "count_all")])
+        repeated = counted.filter(pc.greater(counted["count_all"], 1))
+        if len(repeated):
+            return {name: str(repeated[name][0]) for name in tables[0].column_names}
+    return None
+
+
+def file_system(table: DeltaTable) -> Any:
+    """The table's own object store, with its credentials, local or S3."""
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import PyFileSystem
+
+    return PyFileSystem(DeltaStorageHandler.from_table(table._table))
+
+
+def file_uris(table: DeltaTable) -> list[str]:
+    """The live files; delta-rs writes local paths as in a URL, and nobody else reads them so."""
+    return [uri if "://" in uri else unquote(uri) for uri in table.file_uris()]
+
+
+def partition_of(uri: str, columns: Sequence[str]) -> dict[str, str]:
+    """The partition values of a file, as its folders tell them."""
+    folders = uri.split("/")[:-1]
+    named = (folder.partition("=") for folder in folders[len(folders) - len(columns) :])
+    return {name: value for name, _, value in named}
+
+
+def _wanted(names: Iterable[str]) -> list[str]:
+    return [n for n in names if not n.startswith(("min.", "max.", "null_count."))]

@@ -1,0 +1,186 @@
+"""`make demo`: the first two minutes, as commands a person would type and what they answer.
+
+Everything it makes is under `data/`: sample data in `data/sample`, the lake in `data/lakehouse`, a second
+lake beside it, and a page about the lake in `data/report.html`. A rerun starts afresh, and deletes a lake
+only when it holds the sample and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.engine.java import INSTALL, JAVA, java_version, require_java
+from runtime.errors import CheckFailed, LakehouseError, UsageError
+
+if TYPE_CHECKING:
+    from runtime.lake import Lakehouse
+    from runtime.read.snapshot import Snapshot
+
+    Lake = Lakehouse | Snapshot
+
+DATA = Path("data")
+SAMPLE, LAKE, MARK, REPORT = DATA / "sample", DATA / "lakehouse", DATA / ".demo", DATA / "report.html"
+SECOND = {engine: LAKE.with_name(f"{LAKE.name}-{engine}") for engine in ("sail", "spark")}
+LEVELS = "select level, count(*) n from gold.users group by level order by level"
+FOREIGN = """
+    select _source_file from (from bronze.song_data union all by name from bronze.log_data)
+    where not starts_with(_source_file, '{sample}/') limit 1
+"""
+
+
+class Stopped(Exception):
+    """A command of the demo failed; it said why itself. `code` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; gives the exit code of the first command that failed, or 0."""
+    parser = argparse.ArgumentParser(prog="python -m runtime.demo", description="The first two minutes.")
+    parser.add_argument("--engine", choices=("sail", "spark"), default="sail")
+    engine = parser.parse_args(arguments).engine
+    return ended(lambda: demonstrate(engine))
+
+
+def ended(demonstration: Callable[[], None]) -> int:
+    """Go through a demonstration; an error is told, and its exit code given."""
+    try:
+        demonstration()
+    except Stopped as stopped:
+        return stopped.code
+    except LakehouseError as wrong:
+        say(f"error: {wrong}")
+        return wrong.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def demonstrate(engine: str) -> None:
+    """All steps, the lake on one engine and the second lake on the other."""
+    other = "spark" if engine == "sail" else "sail"
+    if engine == "spark":
+        require_java()
+    begun = time.monotonic()
+    start_afresh([LAKE, *SECOND.values()])
+    first_day_to_last([] if engine == "sail" else ["--engine", engine])
+    say("\n5. All of it on one page, for a browser.")
+    lakehouse("report", "--out", str(REPORT))
+    if other == "sail" or java_version() in JAVA:
+        on_both_engines(other, SECOND[other])
+    else:
+        say(f"\n6. The same data on Spark: left out, there is no Java that runs it: {INSTALL}.")
+    say(
+        f"\nThat took {time.monotonic() - begun:.0f} s. The tables are in {LAKE}, the page is {REPORT}. Next:"
+    )
+    for command, what in (
+        ("python lakehouse.py status", "what the lake holds"),
+        ('python lakehouse.py query "from gold.songplays limit 5"', "ask it anything"),
+        ("make notebook", "look around in JupyterLab"),
+        ("make test", "run the tests"),
+    ):
+        say(f"  {command:57}{what}")
+
+
+def first_day_to_last(engine: list[str]) -> None:
+    """Sample data, a first run, one more day, and the way back."""
+    say("1. Sample data of our own: 500 songs, and a log file for each of 30 days. The last is kept back.")
+    lakehouse("sample", "--out", str(SAMPLE), "--events", "10000")
+    last = max((SAMPLE / "log_data").rglob("*.json"))
+    move(last, DATA / last.name)
+    say("\n2. The first run: raw files become a star schema.")
+    lakehouse("run", *engine)
+    say("\n3. The last day is delivered. A second run reads its file and no other.")
+    move(DATA / last.name, last)
+    lakehouse("run", *engine)
+    say("\n4. Users by level now, and as the first batch left them.")
+    lakehouse("query", LEVELS)
+    lakehouse("query", LEVELS, "--batch", "1")
+
+
+def on_both_engines(other: str, second: Path) -> None:
+    """The same data on the other engine, in one batch. Raises CheckFailed when a gold table differs."""
+    from lakehouse import Lakehouse
+
+    say(f"\n6. The same data on {other.capitalize()}, in one batch, into a lake of its own.")
+    lakehouse("run", "--engine", other, "--lake", str(second))
+    ours, theirs = Lakehouse.open(lake=str(LAKE)), Lakehouse.open(lake=str(second))
+    gold = [name for name in ours.tables if name.startswith("gold.")]
+    if unequal := list(different(ours, theirs, gold)):
+        raise CheckFailed(f"{LAKE} and {second} differ in: {', '.join(unequal)}.")
+    say("gold identical on both engines")
+
+
+def different(left: Lake, right: Lake, tables: Iterable[str]) -> Iterator[str]:
+    """The tables whose rows differ in a column without a leading `_`, each row counted."""
+    import duckdb
+
+    for name in tables:
+        columns = ", ".join(left.tables[name].content)
+        connection = duckdb.connect()
+        for side, lake in (("a", left), ("b", right)):
+            connection.register(side, lake.table(name).duckdb().project(columns).to_arrow_table())
+        for minus in ("from a except all from b", "from b except all from a"):
+            if connection.sql(f"{minus} limit 1").fetchall():
+                yield name
+                break
+
+
+def start_afresh(lakes: Sequence[Path]) -> None:
+    """Delete the lakes of an earlier demo. Raises UsageError for one that holds anything else."""
+    for lake in lakes:
+        if lake.exists() and (why := why_not_ours(lake)):
+            raise UsageError(f"{lake} {why}. Move it away or delete it, then start the demo again.")
+    DATA.mkdir(exist_ok=True)
+    MARK.write_text(f"{SAMPLE.resolve()}\n")
+    for lake in lakes:
+        shutil.rmtree(lake, ignore_errors=True)
+
+
+def why_not_ours(lake: Path) -> str | None:
+    """Why the demo must not delete this lake, None when it may."""
+    from lakehouse import Lakehouse
+
+    if not MARK.exists():
+        return "is there already, and the demo did not make it"
+    opened = Lakehouse.open(lake=str(lake))
+    if (lease := opened.upkeep()["lease"]) is not None:
+        return f"is being written to by process {lease['pid']} on {lease['host']}"
+    if opened.upkeep()["last"] is None:
+        return None
+    # Where the sample was when the lake was made: the folder of the project may have moved since.
+    sample = MARK.read_text().strip().replace("'", "''")
+    foreign = opened.sql(FOREIGN.format(sample=sample)).to_pylist()
+    return f"holds more than the demo's sample: {foreign[0]['_source_file']}" if foreign else None
+
+
+def lakehouse(*words: str) -> None:
+    """Show a command as a person types it, run it, let its output through. Raises Stopped."""
+    say(f"$ python lakehouse.py {shlex.join(words)}".replace(shlex.quote(LEVELS), f'"{LEVELS}"'))
+    # A setting in the reader's environment would lead the commands to another lake.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEHOUSE_")}
+    done = subprocess.run([sys.executable, "lakehouse.py", *words], env=environment, check=False)
+    if done.returncode:
+        raise Stopped(done.returncode)
+
+
+def move(file: Path, to: Path) -> None:
+    """Deliver a file, or take it back."""
+    say(f"$ mv {file} {to.parent}/")
+    file.rename(to)
+
+
+def say(line: str) -> None:
+    """A line on stdout, before whatever a command writes next."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,6 +1,0 @@
-"""What changed between two batches, row by row."""
-
-from runtime.diff.changes import Change, Diff, TableDiff
-from runtime.diff.compare import around_optimize, compare
-
-__all__ = ["Change", "Diff", "TableDiff", "around_optimize", "compare"]

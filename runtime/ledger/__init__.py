@@ -1,0 +1,1 @@
+"""What is published and who may write: facts, lease, publish, rollback, history."""

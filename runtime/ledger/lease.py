@@ -1,0 +1,224 @@
+"""The lease: one writer per lake, renewed by every commit of its owner and by a heartbeat.
+
+A holder is dead when its process is (same machine: boot id, pid and start time), or when its last
+commit is older than `lease_seconds`. Whoever takes over commits to the ledger, and that makes the old
+holder's next commit fail: a paused run that wakes up cannot publish.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from runtime.delta.durability import flush
+from runtime.errors import Fenced, LeaseHeld, NotWritable, StorageError, is_refused, room_needed
+from runtime.ledger.facts import now
+from runtime.ledger.ledger import Ledger
+from runtime.ledger.watchdog import Silence
+from runtime.process.profiling import step
+from runtime.s3.config import is_s3
+from runtime.s3.failures import told
+
+RACES = 20  # how often a forced release is tried against a holder that is busy committing
+
+
+class Owner:
+    """The right to write to a lake, for as long as nobody else commits to its ledger."""
+
+    def __init__(self, ledger: Ledger, command: str, seconds: float) -> None:
+        self.ledger = ledger
+        self.claim = 0  # the ledger's version that made us the owner: later owners have higher ones
+        self._identity = {**_process(), "id": uuid.uuid4().hex, "command": command}
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._lost: Fenced | None = None
+        self._silence = Silence(ledger.uri, ledger.access, seconds)
+        self._beat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
+
+    def commit(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append facts, and renew the lease. Raises Fenced."""
+        with self._lock:
+            if self._lost is not None:
+                raise self._lost
+            self.ledger.commit(rows, self._lease(released=False))
+            self._silence.broken()
+
+    @step("claim the lease")
+    def start(self) -> Self:
+        """Claim the lease and begin to renew it. Raises LeaseHeld when another claim was faster."""
+        try:
+            self.commit([])
+        except Fenced:
+            self.ledger.refresh()
+            raise held(self.ledger) from None
+        self.claim = self.ledger.version
+        self._beat.start()
+        self._silence.start()
+        return self
+
+    @step("release the lease")
+    def release(self) -> None:
+        """End the lease, unless it is lost already."""
+        self._stop.set()
+        try:
+            self._beat.join()
+            self._give_back()
+        finally:
+            self._silence.stop()
+
+    def _give_back(self) -> None:
+        # Fenced: lost without a heartbeat having noticed, so not ours to end. StorageError: nobody can be
+        # told, and a lease nobody renews ends by itself.
+        with self._lock, suppress(Fenced, StorageError), told(self.ledger.uri, self.ledger.access):
+            if self._lost is None and not (self.ledger.lease() or {}).get("released"):
+                self.ledger.compact(self._lease(released=False))
+                self.ledger.commit([], self._lease(released=True))
+
+    def _lease(self, *, released: bool) -> dict[str, Any]:
+        return {
+            **self._identity,
+            "at": now().isoformat(),
+            "seconds": self._seconds,
+            "released": released,
+        }
+
+    def _keep_alive(self) -> None:
+        while not self._stop.wait(self._seconds / 4):
+            with self._lock:
+                try:
+                    self.ledger.commit([], self._lease(released=False))
+                    self._silence.broken()
+                except Fenced as lost:
+                    self._lost = lost
+                    self._silence.stop()
+                    return
+                except Exception as met:  # a full disk, a network away: the owner's own commit will tell
+                    self._silence.goes_on(met)
+
+
+@contextmanager
+def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
+    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder, and DiskFull.
+
+    What S3 refuses in the block, to whichever client, is raised as StorageError.
+    """
+    with room_needed(str(Path(ledger.uri).parent)), told(ledger.uri, ledger.access):
+        _make_folder(ledger.uri)
+        ledger.create()
+        ledger.refresh()
+        if is_held(ledger.lease()):
+            raise held(ledger)
+        owner = Owner(ledger, command, seconds).start()
+        try:
+            yield owner
+        finally:
+            owner.release()
+        flush(ledger.uri)  # not after an interrupt, which waits for no disk
+
+
+def _make_folder(uri: str) -> None:
+    """The folder of a local ledger. Raises NotWritable; delta-rs does not say why it cannot."""
+    if is_s3(uri):
+        return
+    try:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_refused(error):
+            raise
+        raise NotWritable(
+            f"{Path(uri).parent}: this folder cannot be made: {os.strerror(error.errno or 0)}. Name another "
+            "with --lake."
+        ) from error
+
+
+def is_held(lease: Mapping[str, Any] | None) -> bool:
+    """Whether a live process holds this lease."""
+    if lease is None or lease["released"]:
+        return False
+    if lease["boot"] == _boot():
+        return _started(lease["pid"]) == lease["started"] and _fresh(lease)
+    return _fresh(lease)
+
+
+def take_away(ledger: Ledger, *, force: bool) -> Mapping[str, Any] | None:
+    """Release a dead holder's lease, or with `force` a live one's. Gives that lease, None if it is free.
+
+    Raises LeaseHeld for a live holder without `force`.
+    """
+    for _ in range(RACES):
+        ledger.refresh()
+        lease = ledger.lease()
+        if lease is None or lease["released"]:
+            return None
+        if is_held(lease) and not force:
+            raise LeaseHeld(
+                f"{ledger.uri}: the lease is held by process {lease['pid']} on {lease['host']}, which is "
+                "alive. Wait for it or stop it; `unlock --force` takes the lease from it, and it will "
+                "then publish nothing more."
+            )
+        with suppress(Fenced):  # its heartbeat came in between
+            ledger.commit([], {**lease, "released": True})
+            return lease
+    raise LeaseHeld(
+        f"{ledger.uri}: the holder of the lease commits faster than it can be stopped: try again."
+    )
+
+
+def held(ledger: Ledger) -> LeaseHeld:
+    """The error that names the holder."""
+    lease = ledger.lease() or {}
+    return LeaseHeld(
+        f"{ledger.uri} is held by `{lease.get('command', '?')}`, process {lease.get('pid', '?')} on "
+        f"{lease.get('host', '?')}, last heard of at {lease.get('at', '?')}. One run writes at a time: "
+        "wait for it. Should that process be gone, the lease ends by itself "
+        f"{lease.get('seconds', 60):g} s after its last sign of life, or at once with "
+        "`python lakehouse.py unlock --force`."
+    )
+
+
+def _fresh(lease: Mapping[str, Any]) -> bool:
+    age = now() - datetime.fromisoformat(lease["at"])
+    return age < timedelta(seconds=lease["seconds"])
+
+
+def _process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "started": _started(pid)}
+
+
+def _boot() -> str:
+    """What tells one boot of one machine from any other; a container with pids of its own is another."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return f"{socket.gethostname()}:{uuid.getnode()}"
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, in kernel ticks; None when there is none, or a zombie is left of it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _alive(pid)
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _alive(pid: int) -> str | None:
+    """Where there is no /proc: whether the pid exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return None if Path("/proc/self/stat").exists() else "alive"

@@ -1,0 +1,306 @@
+"""Putting the tables back to what the ledger says: whatever a killed writer left behind is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeGuard
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from runtime.delta.commit_log import Log
+from runtime.delta.revert import revert
+from runtime.delta.store import Store, file_list, lacks_feature, size
+from runtime.delta.versions import Heads
+from runtime.errors import Fenced, LakeDamaged, first_line, is_refused
+from runtime.ledger.facts import Contents, State, vacuum_row
+from runtime.ledger.lease import Owner
+from runtime.ledger.progress import Progress
+from runtime.ledger.publish import publish
+from runtime.process.profiling import step
+from runtime.s3.config import is_s3
+from runtime.s3.failures import explained
+from runtime.table import Deliver, Table
+
+REBUILD = "python lakehouse.py run --full-refresh"
+Head = DeltaTable | DeltaError | None
+
+
+class Damage(LakeDamaged):
+    """A published table that cannot be put back. `torn`: its newest commits never reached the disk."""
+
+    def __init__(self, store: Store, table: Table, version: int, why: str, *, torn: bool = False) -> None:
+        self.table, self.torn, self.is_gone = (
+            table,
+            torn,
+            not Log(store.uri(table.name), store.access).versions(),
+        )
+        self.is_raw = isinstance(table.write, Deliver)
+        super().__init__(f"{store.uri(table.name)}: published version {version} cannot be read: {why}.")
+
+
+class DamagedTables(LakeDamaged):
+    """All damaged tables, and the command that goes on. `lost`: deliveries whose records are gone."""
+
+    def __init__(self, found: Sequence[Damage], known: Contents, lost: Sequence[int]) -> None:
+        self.torn = all(damage.torn for damage in found)
+        self.lost = lost
+        what = " ".join(map(str, found))
+        if not any(damage.is_raw for damage in found):
+            super().__init__(f"{what} Rebuild silver and gold from bronze with: {REBUILD}")
+            return
+        files = [known.deliveries[d].uri for d in lost]
+        gone = f"the records of {len(files)} files ({', '.join(files[:3])}{', …' * (len(files) > 3)})"
+        super().__init__(
+            f"{what} That loses {gone if files else 'no record'}, unless the table's folder comes back from "
+            "a backup. To go on with the rest, and to take in again what is still at its source, use: "
+            f"{REBUILD} --accept-loss, then run"
+        )
+
+
+@step("open the tables")
+def rolled_back(
+    store: Store,
+    tables: Mapping[str, Table],
+    owner: Owner,
+    progress: Progress,
+    *,
+    rebuild: bool = False,
+    accept_loss: bool = False,
+) -> Heads:
+    """Every table at its published content, and scratch space of this owner.
+
+    `rebuild`: damaged tables of silver and gold leave the lake, to be filled from bronze; `accept_loss`: so
+    do the records that bronze has lost. Raises DamagedTables otherwise.
+    """
+    opened = roll_back(store, tables, owner, progress, rebuild=rebuild, accept_loss=accept_loss)
+    return Heads(replace(store, claim=owner.claim), tables.values(), opened)
+
+
+@step("look for what a killed run left")
+def roll_back(
+    store: Store,
+    tables: Mapping[str, Table],
+    owner: Owner,
+    progress: Progress,
+    *,
+    rebuild: bool = False,
+    accept_loss: bool = False,
+) -> dict[str, DeltaTable]:
+    """Undo what a killed writer left, by new versions: nothing that a later owner could need is deleted.
+
+    A table put back has a new version, so the last state is published again with it. Gives the tables that
+    are there. Raises DamagedTables.
+    """
+    replace(store, claim=owner.claim).clear_scratch()
+    known = owner.ledger.contents()
+    opened, damaged = dict[str, DeltaTable](), list[Damage]()
+    for name, head in _newest(store, tables).items():
+        try:
+            table = _put_back(store, known, tables[name], head, progress)
+        except Damage as damage:
+            damaged.append(damage)
+            continue
+        if table is not None:
+            opened[name] = table
+    left = known.last
+    if left is not None and damaged:
+        left = _without(store, known, damaged, opened, rebuild=rebuild, accept_loss=accept_loss)
+        if unreadable := _unreadable(known, damaged):
+            owner.commit([vacuum_row(unreadable)])
+    if left is not None:
+        at = {name: opened[name].version() for name in left.tables if name in opened}
+        entries = {n: {**t, "version": at.get(n, t["version"])} for n, t in left.tables.items()}
+        if damaged or entries != left.tables:
+            publish(owner, store, replace(left, tables=entries))
+    return opened
+
+
+def unpublished(store: Store, tables: Mapping[str, Table], known: Contents) -> list[str]:
+    """Published tables that were written to since, or are damaged."""
+    published = {name: entry["version"] for name, t in tables.items() if (entry := published_entry(known, t))}
+    heads = _newest(store, published)
+    return [n for n, head in heads.items() if not _is_at(head, published[n])]
+
+
+def published_entry(known: Contents, table: Table) -> Mapping[str, int] | None:
+    """What the ledger says of a table's published version; None for one that is not in the lake.
+
+    Code that lacked the table may have published since. Raw records cannot be made again, so they stand as
+    long as their deliveries count as taken in.
+    """
+    if known.last is None or table.name in known.last.tables:
+        return known.last.tables[table.name] if known.last else None
+    if isinstance(table.write, Deliver) and taken_from(known, table.write.source):
+        states = (s.tables[table.name] for s in reversed(known.chain) if table.name in s.tables)
+        return next(states, None)
+    return None
+
+
+def taken_from(known: Contents, source: str) -> list[int]:
+    """The deliveries of a source that are in the lake, in whole or in part."""
+    return sorted(d for d in {*known.ingested, *known.partial} if known.deliveries[d].source == source)
+
+
+def _newest(store: Store, names: Iterable[str]) -> dict[str, Head]:
+    """The tables as they are now, None where there is none; side by side, for each waits for its own log."""
+    wanted = list(names)
+
+    def opened(name: str) -> Head:
+        try:
+            return store.open(name)
+        except DeltaError as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, len(wanted))) as pool:
+        return dict(zip(wanted, pool.map(opened, wanted), strict=True))
+
+
+def _is_at(head: Head, version: int) -> TypeGuard[DeltaTable]:
+    return isinstance(head, DeltaTable) and head.version() == version
+
+
+def _put_back(
+    store: Store, known: Contents, declared: Table, head: Head, progress: Progress
+) -> DeltaTable | None:
+    """The table at its published content. One never published is emptied. Raises Damage, Fenced."""
+    name, entry = declared.name, published_entry(known, declared)
+    if entry is None:
+        if head is None or name in known.published:  # a restore took it out; older batches still read it
+            return head if isinstance(head, DeltaTable) else None
+        table = store.create(declared)
+    elif _is_at(head, entry["version"]):
+        return _checked(store, declared, head, entry)
+    else:
+        table = _checked(store, declared, _restored(store, declared, head, entry["version"]), entry)
+    progress.note(f"rolled back {name}: a run was cut off before it published")
+    return table
+
+
+def _checked(store: Store, declared: Table, table: DeltaTable, entry: Mapping[str, int]) -> DeltaTable:
+    """The table, if it has as many rows as were published. Raises Damage."""
+    rows = size(table)["rows"]
+    if rows != entry["rows"]:
+        why = f"it has {rows:,} rows where {entry['rows']:,} were published"
+        raise Damage(store, declared, entry["version"], why)
+    return table
+
+
+def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaTable:
+    """The table put back to a version by a new one. Raises Damage, Fenced, StorageError."""
+    log = Log(store.uri(declared.name), store.access)
+    versions = log.versions()
+    if not versions:
+        raise Damage(store, declared, version, "the table is gone")
+    if versions[-1] < version:
+        raise Damage(store, declared, version, "its commit never reached the disk", torn=True)
+    try:
+        if isinstance(head, DeltaTable):
+            head.restore(version)
+            return head
+    except DeltaError as refused:
+        if is_refused(refused):
+            raise
+        if is_s3(log.uri) and (told := explained(refused, log.uri, store.access)):
+            raise told from refused
+        if log.versions()[-1] > versions[-1]:
+            raise _rival(log.uri) from refused
+        if not lacks_feature(refused):
+            raise Damage(store, declared, version, first_line(refused)) from refused
+    try:
+        revert(log, version)
+    except FileExistsError as taken:
+        raise _rival(log.uri) from taken
+    except ValueError as refused:
+        raise Damage(store, declared, version, first_line(refused)) from refused
+    table = store.open(declared.name)
+    assert table is not None
+    return table
+
+
+def _rival(uri: str) -> Fenced:
+    return Fenced(
+        f"{uri}: someone else wrote to it while it was put back to its published version. "
+        "Nothing was published; find the other writer, then run again: the next run rolls back."
+    )
+
+
+def _without(
+    store: Store,
+    known: Contents,
+    damaged: Sequence[Damage],
+    opened: dict[str, DeltaTable],
+    *,
+    rebuild: bool,
+    accept_loss: bool,
+) -> State:
+    """The last state without its damaged tables; bronze as an earlier batch held it, where that can be read.
+
+    Raises DamagedTables where that is not wanted.
+    """
+    last = known.last
+    assert last is not None
+    older = {d.table.name: _last_readable(store, known, d.table) for d in damaged if d.is_raw}
+    lost = _lost(known, {d.table: older[d.table.name] for d in damaged if d.is_raw})
+    if not rebuild or (lost and not accept_loss):
+        raise DamagedTables(damaged, known, sorted(lost))
+    entries = {
+        name: entry for name, entry in last.tables.items() if name not in {d.table.name for d in damaged}
+    }
+    for d in damaged:
+        if state := older.get(d.table.name):
+            name = d.table.name
+            entries[name] = entry = state.tables[name]
+            head = _newest(store, [name])[name]
+            at = entry["version"]
+            opened[name] = head if _is_at(head, at) else _restored(store, d.table, head, at)
+    return replace(
+        last,
+        tables=entries,
+        fingerprints={n: f for n, f in last.fingerprints.items() if n in entries},
+        schemas={n: f for n, f in last.schemas.items() if n in entries},
+        missing={str(d): at for d, at in lost.items()},
+    )
+
+
+def _last_readable(store: Store, known: Contents, table: Table) -> State | None:
+    """The last state whose version of a table is whole."""
+    for state in reversed(known.chain):
+        if entry := state.tables.get(table.name):
+            try:
+                opened = store.open(table.name, entry["version"])
+            except DeltaError:
+                continue
+            log = Log(store.uri(table.name), store.access)
+            if (
+                opened
+                and size(opened)["rows"] == entry["rows"]
+                and not log.missing(file_list(opened)["path"])
+            ):
+                return state
+    return None
+
+
+def _lost(known: Contents, older: Mapping[Table, State | None]) -> dict[int, tuple[int, int]]:
+    """The deliveries that bronze tables lose by going back to a state, and (next byte, next line) there."""
+    found = {}
+    for table, state in older.items():
+        assert isinstance(table.write, Deliver)
+        there = known.as_of(state.batch_id) if state else replace(known, states=())
+        for d in taken_from(known, table.write.source):
+            if d not in there.ingested and (
+                d in known.ingested or there.partial.get(d) != known.partial.get(d)
+            ):
+                found[d] = there.partial.get(d, (0, 1))
+    return found
+
+
+def _unreadable(known: Contents, damaged: Sequence[Damage]) -> list[int]:
+    """Earlier batches that read a table whose log is gone: its version numbers begin again."""
+    gone = {d.table.name for d in damaged if d.is_gone}
+    assert known.last is not None
+    return [
+        s.batch_id for s in known.readable[:-1] if gone & set(s.tables) and s.batch_id != known.last.batch_id
+    ]

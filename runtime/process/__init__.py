@@ -1,0 +1,1 @@
+"""This process: streams, environment variables, allocator, CPU time, profile, exit, version."""

@@ -1,0 +1,13 @@
+"""The version of this project, as installed."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def code_version() -> str:
+    """The version of this project, as installed."""
+    try:
+        return version("sparkify-lakehouse")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Read a published state: snapshot, SQL, keys, diff, trace."""

@@ -1,0 +1,1 @@
+"""Make the next state: plan, batches, steps of each kind of table, compaction."""

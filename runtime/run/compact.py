@@ -1,0 +1,56 @@
+"""Merge small files at the end of a run, as one more published state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from runtime.delta.store import MIDDLING, size
+from runtime.delta.versions import Heads
+from runtime.ledger.facts import State, now
+from runtime.ledger.lease import Owner
+from runtime.ledger.progress import Progress
+from runtime.ledger.publish import publish
+from runtime.ledger.session import Place
+from runtime.process.profiling import step
+from runtime.process.version import code_version
+from runtime.settings.load import Settings
+
+
+@step("merge small files")
+def after_run(owner: Owner, heads: Heads, last: State, settings: Settings, progress: Progress) -> None:
+    """Merge small files where a run left too many, as the state of `last` says. Usually looks no further."""
+    if not settings.compact_after:
+        return
+    crowded = [n for n in heads.versions if last.tables[n].get("excess", 0) >= settings.compact_after]
+    if not crowded:
+        return
+    place = Place(settings, {}, progress)
+    state = compacted(heads, last, crowded, min(MIDDLING, settings.target_file_size), place)
+    if state is not None:
+        heads.check()
+        publish(owner, heads.store, state)
+        names = [n for n in crowded if state.tables[n]["version"] != last.tables[n]["version"]]
+        progress.note(f"batch {state.batch_id} (optimize): merged the small files of {', '.join(names)}")
+
+
+def compacted(
+    heads: Heads, last: State, names: Iterable[str], target_bytes: int, place: Place
+) -> State | None:
+    """The state to publish after compacting tables; None when none had files to merge."""
+    begun = time.monotonic()
+    unchanged = {"inserted": 0, "updated": 0, "deleted": 0}
+    tables = {name: {**entry, **unchanged} for name, entry in last.tables.items()}
+    for name in names:
+        if heads.compact(name, target_bytes, place.settings.partitions):
+            tables[name] |= {**size(heads[name]), "version": heads.versions[name]}
+    if all(tables[n]["version"] == last.tables[n]["version"] for n in tables):
+        return None
+    return replace(
+        State(last.batch_id + 1, "optimize", last.batch_id, now().isoformat(), tables),
+        fingerprints=last.fingerprints,
+        schemas=last.schemas,
+        seconds=round(time.monotonic() - begun, 3),
+        code_version=code_version(),
+    )

@@ -1,0 +1,304 @@
+"""Silver: parse, type, clean, validate and deduplicate the batch's records; tell what was rejected.
+
+Precedence among records of one key is (_delivery, _source_line), never the batch. Normally a batch
+brings only higher precedences, so its rows are compared with the table and nothing else is read. When
+it brings a delivery older than one already taken in, every record of the keys it touches is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from runtime.delta.change_set import NOTHING, Changes
+from runtime.errors import LakehouseError
+from runtime.run.steps.workbench import (
+    CHANGE,
+    OLD,
+    Bounds,
+    Workbench,
+    bounds_of,
+    differs,
+    old_rows,
+    rows_of,
+    with_old,
+)
+from runtime.table import Table, Upsert
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A record that is no JSON object has nothing else to be judged by.
+READABLE = "record_is_json_object"
+PRECEDENCE = "_delivery * 4294967296 + _source_line"
+STORED = f"{OLD}_delivery * 4294967296 + {OLD}_source_line"
+MADE_OF = f"_delivery = {OLD}_delivery and _source_line = {OLD}_source_line"
+VALID = "_reasons is null"
+COMPETES = f"{VALID} and not _is_repeat"
+
+
+def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes:
+    """Take records that arrived in the table's input in."""
+    if arrived is None:
+        return NOTHING
+    staged = stage(bench, table, arrived)
+    groups = _groups(table, staged)
+    bounds = bounds_of(table, (g for g in groups if g["valid"]))
+    merged = _take(bench, table, staged, groups, bounds)
+    reasons = reasons_of(staged) if _total(groups, "rejected") else {}
+    records = _records(bench, table, staged, groups, merged, bounds)
+    return Changes(
+        after=merged.after,
+        before=merged.before,
+        inserted=merged.inserted,
+        updated=merged.updated,
+        rejects=_rejects(staged, arrived) if reasons else None,
+        reasons=reasons,
+        records=records,
+        lost=(*merged.lost, *(_lost(bench, table, staged, bounds) if records["superseded"] else ())),
+    )
+
+
+def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
+    """Records as typed rows, kept, with `_reasons` (NULL if none), `_is_repeat` and `_precedence`.
+
+    All rules are judged in the projection that parses, and what follows from them reads the kept rows:
+    an engine that puts projections together would parse each record once per rule.
+    """
+    checks = ", ".join(
+        f"case when not coalesce({predicate}, false) then '{name}' end"
+        for name, predicate in table.expectations.items()
+    )
+    judged = table.build(records).selectExpr(
+        *table.content,
+        "_source_file",
+        "_source_line",
+        "_delivery",
+        f"array_compact(array(case when record is null then '{READABLE}' end, {checks})) as _failed",
+    )
+    return _marked(bench, table, bench.keep(judged)).selectExpr(
+        *table.content,
+        f"case when array_contains(_failed, '{READABLE}') then array('{READABLE}') "
+        "when size(_failed) > 0 then _failed end as _reasons",
+        "_is_repeat",
+        f"{PRECEDENCE} as _precedence",
+        "_source_file",
+        "_source_line",
+        "_delivery",
+        f"cast({bench.batch_id} as bigint) as _batch_id",
+    )
+
+
+def _marked(bench: Workbench, table: Table, rows: DataFrame) -> DataFrame:
+    """`_is_repeat`: the same text in the content version of the same file just before this one.
+
+    So a record that stays unchanged keeps the precedence of the version that brought it, and one that was
+    changed and comes back is as new as the version that brings it back.
+    """
+    source = table.inputs[0].table
+    groups = bench.redelivered.get(source.name.partition(".")[2])
+    if not groups:
+        return rows.selectExpr("*", "false as _is_repeat")
+    versions = [pair for group in groups for pair in pairwise(group)]
+    files = bench.engine.spark.createDataFrame(versions, "_before bigint, _delivery bigint")
+    known = bench.read(source).select("raw", "_delivery", "_source_line")
+    texts = known.selectExpr("raw", "_delivery as _before")
+    before = texts.join(files.select("_before"), "_before", "left_semi")
+    repeats = (
+        known.join(files, "_delivery")
+        .join(before, ["_before", "raw"], "left_semi")
+        .selectExpr("_delivery", "_source_line", "true as _again")
+    )
+    return rows.join(repeats, ["_delivery", "_source_line"], "left").selectExpr(
+        "*", "coalesce(_again, false) as _is_repeat"
+    )
+
+
+def _groups(table: Table, staged: DataFrame) -> list[dict[str, Any]]:
+    """Counts by partition value: records, rejected, valid, competing rows and their keys."""
+    from pyspark.sql.functions import expr
+
+    key = ", ".join(f"case when {COMPETES} then {k} end" for k in _upsert(table).key)
+    counts = (
+        "count(*) as records",
+        f"count(case when not ({VALID}) then 1 end) as rejected",
+        f"count(case when {VALID} then 1 end) as valid",
+        f"count(case when {COMPETES} then 1 end) as rows",
+        f"count(distinct {key}) as keys",
+    )
+    return rows_of(staged.groupBy(*table.partition_by).agg(*(expr(count) for count in counts)))
+
+
+def _rejects(staged: DataFrame, arrived: DataFrame) -> DataFrame:
+    """The rejected records with their raw text."""
+    rejected = staged.where("_reasons is not null").select("_reasons", "_delivery", "_source_line")
+    raw = arrived.select("raw", "_source_file", "_source_line", "_delivery")
+    return raw.join(rejected, ["_delivery", "_source_line"])
+
+
+def reasons_of(staged: DataFrame) -> dict[str, int]:
+    """How often each reason applies."""
+    counted = staged.selectExpr("explode(_reasons) as reason").groupBy("reason").count()
+    return {r["reason"]: r["count"] for r in rows_of(counted)}
+
+
+def _take(
+    bench: Workbench,
+    table: Table,
+    staged: DataFrame,
+    groups: list[dict[str, Any]],
+    bounds: Bounds,
+) -> Changes:
+    """Write the winners of the batch's keys, where they differ from the table's rows."""
+    rows, keys = _total(groups, "rows"), _total(groups, "keys")
+    if rows == 0:
+        return NOTHING
+    late = _is_late(bench, table)
+    competing = _all_records(bench, table, staged) if late else staged.where(COMPETES)
+    if late or keys < rows:
+        _require_one_identity(table, competing)
+        competing = _winners(table, competing)
+    if bench.heads.is_empty(table.name, bounds):
+        inserted = bench.append(table, competing)["inserted"]
+        return Changes(after=competing, inserted=inserted)
+    return _merge(bench, table, competing, bounds, newer=not late)
+
+
+def _all_records(bench: Workbench, table: Table, staged: DataFrame) -> DataFrame:
+    """Every competing record ever delivered for the keys of this batch."""
+    source = table.inputs[0].table
+    keys = staged.where(COMPETES).select(*_upsert(table).key).distinct()
+    everything = stage(bench, table, bench.read(source)).where(COMPETES)
+    return bench.keep(everything.join(keys, list(keys.columns), "left_semi"))
+
+
+def _winners(table: Table, rows: DataFrame) -> DataFrame:
+    """Per key the row of highest precedence. Narrow first: wide rows are dear to sort or group."""
+    key = list(_upsert(table).key)
+    best = rows.groupBy(*key).agg({"_precedence": "max"})
+    best = best.withColumnRenamed("max(_precedence)", "_precedence")
+    return rows.join(best, [*key, "_precedence"], "left_semi")
+
+
+def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *, newer: bool) -> Changes:
+    write = _upsert(table)
+    beside = with_old(winners, bench.read(table, bounds), table, write.key, "left")
+    wins = f"{PRECEDENCE} > {STORED}" if newer else "true"
+    changed = bench.keep(
+        beside.selectExpr(
+            "*",
+            f"case when {OLD}{write.key[0]} is null then 'insert' "
+            f"when {differs(write.identity)} then 'collision' "
+            f"when {differs(table.content)} and {wins} then 'update' end as {CHANGE}",
+        ).where(f"{CHANGE} is not null")
+    )
+    kinds = {r[CHANGE]: r["count"] for r in rows_of(changed.groupBy(CHANGE).count())}
+    if kinds.get("collision"):
+        raise _collision(table)
+    if not kinds:
+        return NOTHING
+    if "update" not in kinds:
+        counts = bench.append(table, changed)
+        return Changes(after=changed, inserted=counts["inserted"])
+    guard = "and s._precedence > t._delivery * 4294967296 + t._source_line" if newer else ""
+    counts = bench.merge(table, write.key, changed, bounds, guard)
+    updated = changed.where(f"{CHANGE} = 'update'")
+    before = old_rows(updated, table.content)
+    lost = _told(table, updated, loser=OLD, winner="")
+    return Changes(changed, before, counts["inserted"], counts["updated"], lost=lost)
+
+
+def _records(
+    bench: Workbench,
+    table: Table,
+    staged: DataFrame,
+    groups: list[dict[str, Any]],
+    merged: Changes,
+    bounds: Bounds,
+) -> Mapping[str, int]:
+    """What became of every record: delivered = accepted + duplicate + superseded + quarantined.
+
+    Accepted is a record that a row is made of now. A late batch may also write a row of a record that came
+    before it, so the rows written are no measure of that.
+    """
+    valid = _total(groups, "valid")
+    accepted = same = valid
+    if valid and (_is_late(bench, table) or merged.inserted + merged.updated < valid):
+        beside = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
+        accepted, same = _counted(beside, MADE_OF, f"not {differs(table.content)}")
+    return {
+        "delivered": _total(groups, "records"),
+        "accepted": accepted,
+        "duplicate": same - accepted,
+        "superseded": valid - same,
+        "quarantined": _total(groups, "rejected"),
+    }
+
+
+def _lost(bench: Workbench, table: Table, staged: DataFrame, bounds: Bounds) -> list[str]:
+    """The arrived records that lost to a record of another owner."""
+    if _upsert(table).owner is None:
+        return []
+    rows = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
+    return _told(table, rows, loser="", winner=OLD)
+
+
+def _told(table: Table, rows: DataFrame, *, loser: str, winner: str) -> list[str]:
+    """Of pairs of records the losers of another owner, each with its winner."""
+    owner = _upsert(table).owner
+    if owner is None:
+        return []
+    name, _ = owner
+    one, other = (
+        f"concat({side}_source_file, ' line ', {side}_source_line, ' ({name} ', "
+        f"coalesce(cast({side}{name} as string), 'NULL'), ')')"
+        for side in (loser, winner)
+    )
+    lost = rows.where(f"not ({name} <=> {OLD}{name})")
+    return sorted(row["lost"] for row in rows_of(lost.selectExpr(f"concat({one}, ' to ', {other}) as lost")))
+
+
+def _counted(rows: DataFrame, *predicates: str) -> list[int]:
+    """How many rows each predicate holds for."""
+    from pyspark.sql.functions import expr
+
+    totals = [f"count(case when {p} then 1 end) as n{n}" for n, p in enumerate(predicates)]
+    (counts,) = rows_of(rows.agg(*map(expr, totals)))
+    return list(counts.values())
+
+
+def _require_one_identity(table: Table, rows: DataFrame) -> None:
+    """Raises LakehouseError when one key stands for two identities among these rows."""
+    write = _upsert(table)
+    if write.key == write.identity:
+        return
+    unequal = " or ".join(f"min({c}) <> max({c})" for c in write.identity)
+    rows.createOrReplaceTempView("competing")
+    keys = ", ".join(write.key)
+    found = rows.sparkSession.sql(f"select {keys} from competing group by {keys} having {unequal} limit 1")
+    if rows_of(found):
+        raise _collision(table)
+
+
+def _collision(table: Table) -> LakehouseError:
+    write = _upsert(table)
+    return LakehouseError(
+        f"{table.name}: two different ({', '.join(write.identity)}) have the same "
+        f"{', '.join(write.key)}, so one row would hide the other. Nothing was published. "
+        "This is a collision of the hash: it needs a wider key in the code."
+    )
+
+
+def _is_late(bench: Workbench, table: Table) -> bool:
+    """Whether the batch brings records older than some taken in before."""
+    return table.inputs[0].table.name.partition(".")[2] in bench.late
+
+
+def _upsert(table: Table) -> Upsert:
+    assert isinstance(table.write, Upsert)
+    return table.write
+
+
+def _total(groups: list[dict[str, Any]], name: str) -> int:
+    return sum(group[name] for group in groups)

@@ -1,0 +1,1 @@
+"""The settings of one command: layers, names and types, paths, secrets."""

@@ -1,0 +1,34 @@
+"""Wherever a location says: local disk, or a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from runtime.s3.config import AWS, Access, Chosen, is_s3
+from runtime.sources.bucket import S3Files
+from runtime.sources.filesystem import FileSystem, Found
+from runtime.sources.local_disk import LocalDisk
+
+
+class Places:
+    """The FileSystem of any location, chosen by how it begins."""
+
+    def __init__(self, access: Access = AWS) -> None:
+        self._disk, self._buckets = LocalDisk(), S3Files(access)
+
+    @classmethod
+    def reached(cls, chosen: Chosen) -> Places:
+        """Places, buckets reached as the settings say."""
+        return cls(Access.chosen(chosen))
+
+    def walk(self, root: str) -> Iterator[Found]:
+        """Every source at or below `root`. Raises SourceError, StorageError."""
+        return self._of(root).walk(root)
+
+    def open(self, uri: str) -> BinaryIO:
+        """The file's bytes, seekable. Raises OSError, StorageError."""
+        return self._of(uri).open(uri)
+
+    def _of(self, uri: str) -> FileSystem:
+        return self._buckets if is_s3(uri) else self._disk

@@ -1,0 +1,1 @@
+"""Values, amounts, HTML and name suggestions as text."""
