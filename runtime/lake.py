@@ -260,7 +260,7 @@ class Lakehouse:
     @property
     def quarantine(self) -> Quarantine:
         """The records that broke a rule: `.reasons()`, `.records(…)`, `.retry()`."""
-        return Quarantine(self)
+        return Quarantine(self._place(), self.at)
 
     def restore(
         self,
@@ -338,7 +338,7 @@ class Lakehouse:
         """
         from runtime.show.report import report_page
 
-        return report_page(self, batch)
+        return report_page(self.at(batch=batch), self.history(), self.diff)
 
     def verify(self, tables: Sequence[str] = (), *, progress: Progress | None = None) -> Verdict:
         """Whether the data is right: logs, files, keys, references, counts, and equality with a rebuild.

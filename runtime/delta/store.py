@@ -23,6 +23,7 @@ from runtime.delta.commit_log import Log
 from runtime.delta.durability import put_torn_aside
 from runtime.errors import UsageError
 from runtime.process.profiling import step
+from runtime.s3.chosen import chosen_access
 from runtime.s3.config import AWS, Access, is_s3
 from runtime.s3.failures import told
 from runtime.s3.options import storage_options
@@ -57,7 +58,7 @@ class Store:
     @classmethod
     def of(cls, settings: Settings) -> Store:
         """The tables of the lake that these settings name."""
-        return cls(settings.lake, Access.chosen(settings.s3))
+        return cls(settings.lake, chosen_access(settings.s3))
 
     def uri(self, name: str) -> str:
         """The location of `layer.table`."""

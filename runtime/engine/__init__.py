@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from runtime.errors import EngineError
 from runtime.process.profiling import step
+from runtime.s3.chosen import chosen_access
 from runtime.s3.config import Access, is_s3
 from runtime.settings.model import Settings
 
@@ -75,7 +76,7 @@ _running: Engine | None = None
 @step("start the engine")
 def started(settings: Settings, *, ahead: int | None = None) -> Engine:
     """The engine these settings choose, able to reach their lake. Raises EngineError."""
-    access = Access.chosen(settings.s3) if is_s3(settings.lake) else None
+    access = chosen_access(settings.s3) if is_s3(settings.lake) else None
     return start(
         settings.engine, confs=settings.spark, partitions=settings.partitions, s3=access, ahead=ahead
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from runtime.s3.config import AWS, Access, Chosen, is_s3
+from runtime.s3.chosen import Chosen, chosen_access
+from runtime.s3.config import AWS, Access, is_s3
 from runtime.sources.bucket import S3Files
 from runtime.sources.filesystem import FileSystem, Found
 from runtime.sources.local_disk import LocalDisk
@@ -20,7 +21,7 @@ class Places:
     @classmethod
     def reached(cls, chosen: Chosen) -> Places:
         """Places, buckets reached as the settings say."""
-        return cls(Access.chosen(chosen))
+        return cls(chosen_access(chosen))
 
     def walk(self, root: str) -> Iterator[Found]:
         """Every source at or below `root`. Raises SourceError, StorageError."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
-from runtime.ledger.facts import State
+from runtime.ledger.facts import Contents, State
+from runtime.ledger.history import reasons
 from runtime.ledger.progress import Progress, Silent
+from runtime.ledger.session import Place
 from runtime.run.runner import Runner
 from runtime.run.steps.quarantine import collecting
 from runtime.run.steps.silver import READABLE
@@ -17,7 +18,7 @@ from runtime.table import Upsert
 from runtime.text.nearest import nearest
 
 if TYPE_CHECKING:
-    from runtime.lake import Lakehouse
+    from runtime.read.snapshot import Snapshot
 
 SHOWN = 20
 
@@ -58,7 +59,8 @@ class Retried:
 class Quarantine:
     """The rejected records of a lake, as last published."""
 
-    lake: Lakehouse
+    place: Place
+    at: Callable[[], Snapshot]  # the lake as last published
 
     def reasons(self) -> list[dict[str, Any]]:
         """By reason, the most frequent first: `records`, `sources`, `batches` and their times.
@@ -66,7 +68,7 @@ class Quarantine:
         A record with several reasons counts under each. `first` and `last` are the instants at which the
         first and the last of those batches were published.
         """
-        at = {s["batch_id"]: datetime.fromisoformat(s["at"]) for s in self.lake.history()}
+        at = {number: state.published_at for number, state in self._known().batches.items()}
         found = self._query(BY_REASON, {})
         return [
             {**row, "first": at.get(row["batches"][0]), "last": at.get(row["batches"][-1])} for row in found
@@ -92,28 +94,33 @@ class Quarantine:
         Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
         """
         held = self._rows()
-        runner = Runner(self.lake.settings, self.lake.tables, progress or Silent())
+        runner = Runner(self.place.settings, self.place.tables, progress or Silent())
         state = runner.retry_quarantine() if held else None
         left = self._rows() if state is None else state.tables[self._table]["rows"]
         return Retried(left, state.tables[self._table]["updated"] if state else 0, state)
 
+    def _known(self) -> Contents:
+        known = self.place.ledger().contents()
+        self.place.last_of(known)
+        return known
+
     @property
     def _table(self) -> str:
-        return collecting(self.lake.tables).name
+        return collecting(self.place.tables).name
 
     def _rows(self) -> int:
-        return int(self.lake.status()["tables"][self._table]["rows"])
+        return self.place.last_of(self._known()).tables[self._table]["rows"]
 
     def _names(self) -> set[str]:
         """The names of all rules, and of those that rejected a record before they left the code."""
-        judged = [t for t in self.lake.tables.values() if isinstance(t.write, Upsert)]
+        judged = [t for t in self.place.tables.values() if isinstance(t.write, Upsert)]
         return {
             READABLE,
             *(name for t in judged for name in t.expectations),
-            *self.lake.status()["quarantine"],
+            *reasons(self._known()),
         }
 
     def _query(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        snapshot = self.lake.at()
+        snapshot = self.at()
         found = snapshot.connection.sql(statement.format(table=self._table), params=dict(values))
         return list(found.to_arrow_table().to_pylist())

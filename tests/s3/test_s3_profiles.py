@@ -17,6 +17,7 @@ from pyspark import cloudpickle
 from lakehouse import Lakehouse
 from runtime.errors import StorageError
 from runtime.process.environment import place
+from runtime.s3.chosen import chosen_access
 from runtime.s3.config import Access
 from runtime.s3.credentials import keys, provider, refuse_sign_in
 from runtime.s3.options import variables
@@ -182,11 +183,11 @@ def test_what_is_placed_for_one_lake_is_not_taken_for_what_the_environment_says_
     first, second = Access("http://127.0.0.1:9000", "eu-west-1"), Access(None, "eu-north-1")
     place(variables(first))
     assert (os.environ["AWS_REGION"], os.environ["AWS_ENDPOINT"]) == ("eu-west-1", "http://127.0.0.1:9000")
-    assert Access.chosen(S3()) == Access()
+    assert chosen_access(S3()) == Access()
     place(variables(second))
     assert os.environ["AWS_REGION"] == "eu-north-1"
     assert "AWS_ENDPOINT" not in os.environ
     monkeypatch.setenv("AWS_REGION", "sa-east-1")
-    assert Access.chosen(S3()) == Access(None, "sa-east-1")
+    assert chosen_access(S3()) == Access(None, "sa-east-1")
     place({})
     assert (os.environ["AWS_REGION"], os.environ["AWS_TIMEOUT"]) == ("sa-east-1", "7s")

@@ -22,6 +22,7 @@ from pyspark import cloudpickle
 from lakehouse import Lakehouse
 from runtime.engine import Engine
 from runtime.errors import SourceError, StorageError
+from runtime.s3.chosen import chosen_access
 from runtime.s3.config import Access
 from runtime.settings.model import S3
 from runtime.sources.datasource import SourceRecords
@@ -204,22 +205,22 @@ def test_region_and_endpoint_may_stand_in_the_profile_and_settings_and_variables
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert Access.chosen(S3()) == Access()
+    assert chosen_access(S3()) == Access()
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(
         "[default]\nregion = eu-west-1\n"
         "[profile mine]\nregion = eu-central-1\nendpoint_url = http://127.0.0.1:9000\n"
     )
-    assert Access.chosen(S3()) == Access(None, "eu-west-1")
+    assert chosen_access(S3()) == Access(None, "eu-west-1")
     monkeypatch.setenv("AWS_PROFILE", "mine")
-    assert Access.chosen(S3(anonymous=True)) == Access(
+    assert chosen_access(S3(anonymous=True)) == Access(
         "http://127.0.0.1:9000", "eu-central-1", anonymous=True
     )
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    assert Access.chosen(S3(endpoint="https://s3.example")) == Access("https://s3.example", "us-west-2")
+    assert chosen_access(S3(endpoint="https://s3.example")) == Access("https://s3.example", "us-west-2")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ada:hunter2@127.0.0.1")
     with pytest.raises(StorageError, match="holds a password") as refused:
-        Access.chosen(S3())
+        chosen_access(S3())
     assert "hunter2" not in str(refused.value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.show.report.questions import QUESTIONS, Question
 
 if TYPE_CHECKING:
-    from runtime.lake import Lakehouse
-    from runtime.read.diff.changes import Change, TableDiff
+    from runtime.read.diff import Change, Diff, TableDiff
     from runtime.read.snapshot import Snapshot
 
 OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
@@ -28,13 +27,14 @@ LONGEST_RAW = 4_000  # characters of a raw record; most are shorter, and what a 
 class Facts:
     """The facts of one report. Every value is plain Python; texts are as delivered, not yet escaped."""
 
-    lake: Lakehouse
     snapshot: Snapshot
+    history: Sequence[dict[str, Any]]  # as `Lakehouse.history` gives it
+    diff: Callable[[int, int], Diff]
 
     @cached_property
     def states(self) -> list[dict[str, Any]]:
         """The states that this one stands on, oldest first, itself last: `Lakehouse.history` has the keys."""
-        known = {state["batch_id"]: state for state in self.lake.history()}
+        known = {state["batch_id"]: state for state in self.history}
         found: list[dict[str, Any]] = []
         at: int | None = self.snapshot.batch_id
         while at is not None:
@@ -133,7 +133,7 @@ class Facts:
         before."""
         if self.previous is None:
             return {}
-        differing = self.lake.diff(self.previous, self.snapshot.batch_id)
+        differing = self.diff(self.previous, self.snapshot.batch_id)
         found = {}
         for name, table in differing.tables.items():
             if name.startswith("gold.") and not table.is_empty:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -16,21 +16,24 @@ from runtime.text.values import as_text, visible
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from runtime.lake import Lakehouse
+    from runtime.read.diff import Diff
+    from runtime.read.snapshot import Snapshot
 
 LONGEST = 300  # characters of a value; a title of a thousand would be the whole page
 SHOWN_STATES = 60  # batches drawn and listed; a year of hours would fill the page
 
 
-def report_page(lake: Lakehouse, batch: int | None = None) -> str:
-    """The report on the lake as of a batch (the last by default), as HTML.
+def report_page(
+    snapshot: Snapshot, history: Sequence[dict[str, Any]], diff: Callable[[int, int], Diff]
+) -> str:
+    """The report on a snapshot, as HTML; `history` and `diff` are those of its lake.
 
-    Raises UsageError where there is no such batch, or the extra `report` is not installed.
+    Raises UsageError where the extra `report` is not installed.
     """
-    facts = Facts(lake, lake.at(batch=batch))
+    facts = Facts(snapshot, history, diff)
     return _template().render(
         facts=facts,
-        lake=lake.settings.lake,
+        lake=snapshot.store.root,
         shown=facts.states[-SHOWN_STATES:],
         charts=list(_batch_charts(facts.states[-SHOWN_STATES:])),
         insights=[(q, rows, drawn(q, rows)) for q, rows in facts.insights],
