@@ -11,12 +11,12 @@ from runtime import engine
 from runtime.delta.store import Store
 from runtime.errors import UsageError
 from runtime.ledger.drift import changed_rules, changed_shapes
-from runtime.ledger.facts import Contents, State, required
+from runtime.ledger.facts import Facts, State, required
 from runtime.ledger.history import changed, left_out, lost, reasons, state_at, state_of
 from runtime.ledger.lease import is_held, take_away
 from runtime.ledger.ledger import Ledger
 from runtime.ledger.progress import Progress, Silent
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 from runtime.process import profiling
 from runtime.read import display
 from runtime.read.snapshot import Snapshot, TableView
@@ -260,7 +260,7 @@ class Lakehouse:
     @property
     def quarantine(self) -> Quarantine:
         """The records that broke a rule: `.reasons()`, `.records(…)`, `.retry()`."""
-        return Quarantine(self._place(), self.at)
+        return Quarantine(self._context(), self.at)
 
     def restore(
         self,
@@ -279,7 +279,7 @@ class Lakehouse:
         """
         from runtime.upkeep import restore
 
-        place = self._place(progress)
+        place = self._context(progress)
         if dry_run:
             return restore.prospect(place, batch)
         return restore.restore(place, batch, allow_unavailable=allow_unavailable, since=since)
@@ -293,7 +293,7 @@ class Lakehouse:
         """
         from runtime.upkeep import optimize as compaction
 
-        return compaction.optimize(self._place(progress), names, target_bytes)
+        return compaction.optimize(self._context(progress), names, target_bytes)
 
     def vacuum(
         self,
@@ -310,17 +310,17 @@ class Lakehouse:
         """
         from runtime.upkeep import vacuum
 
-        place = self._place(progress)
+        place = self._context(progress)
         days = self.settings.history_days if history_days is None else history_days
         return vacuum.prospect(place, days) if dry_run else vacuum.vacuum(place, days, since=since)
 
     def pin(self, batch: int, label: str) -> None:
         """Keep a batch readable through every vacuum. Raises UsageError, LeaseHeld, Fenced."""
-        pins.pin(self._place(), batch, label)
+        pins.pin(self._context(), batch, label)
 
     def unpin(self, batch: int) -> str:
         """Take the pin from a batch; gives its label. Raises UsageError, LeaseHeld, Fenced."""
-        return pins.unpin(self._place(), batch)
+        return pins.unpin(self._context(), batch)
 
     def doctor(self) -> list[Finding]:
         """Whether machine and upkeep are right: a finding a check. Changes nothing.
@@ -329,7 +329,7 @@ class Lakehouse:
         """
         from runtime.upkeep import doctor
 
-        return list(doctor.examined(self._place(), self.at))
+        return list(doctor.examined(self._context(), self.at))
 
     def report(self, batch: int | None = None) -> str:
         """A self-contained HTML page about the lake as of a batch, the last by default.
@@ -338,7 +338,8 @@ class Lakehouse:
         """
         from runtime.show.report import report_page
 
-        return report_page(self.at(batch=batch), self.history(), self.diff)
+        snapshot = self.at(batch=batch)
+        return report_page(snapshot, self.history(), self.diff, self.lost(snapshot.batch_id))
 
     def verify(self, tables: Sequence[str] = (), *, progress: Progress | None = None) -> Verdict:
         """Whether the data is right: logs, files, keys, references, counts, and equality with a rebuild.
@@ -348,7 +349,7 @@ class Lakehouse:
         """
         from runtime.verify.verifying import verify
 
-        return verify(self._place(progress), self._engine, tables)
+        return verify(self._context(progress), self._engine, tables)
 
     def unlock(self, *, force: bool = False) -> str:
         """Release a dead run's lease; a live one only with `force`. Says what was done.
@@ -387,16 +388,16 @@ class Lakehouse:
     def _ledger(self) -> Ledger:
         return Ledger.of(Store.of(self.settings))
 
-    def _place(self, progress: Progress | None = None) -> Place:
-        return Place(self.settings, self.tables, progress or Silent())
+    def _context(self, progress: Progress | None = None) -> LakeContext:
+        return LakeContext(self.settings, self.tables, progress or Silent())
 
     def _snapshot(self, state: State) -> Snapshot:
         return Snapshot(Store.of(self.settings), self.tables, state, self._engine)
 
-    def _known(self) -> Contents:
+    def _known(self) -> Facts:
         return self._published(self._ledger())
 
-    def _published(self, ledger: Ledger) -> Contents:
+    def _published(self, ledger: Ledger) -> Facts:
         known = ledger.contents()
         required(known.last, self.settings.lake)
         return known
@@ -405,7 +406,7 @@ class Lakehouse:
         return engine.started(self.settings)
 
 
-def _status(known: Contents) -> dict[str, Any]:
+def _status(known: Facts) -> dict[str, Any]:
     assert known.last is not None
     sizes = ("rows", "version", "files", "bytes")
     return {
@@ -415,7 +416,7 @@ def _status(known: Contents) -> dict[str, Any]:
     }
 
 
-def _upkeep(known: Contents, lease: Mapping[str, Any] | None) -> dict[str, Any]:
+def _upkeep(known: Facts, lease: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "last": known.last,
         "pins": dict(known.pins),
@@ -426,6 +427,6 @@ def _upkeep(known: Contents, lease: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _kept(known: Contents, batch: int) -> dict[str, str | None]:
+def _kept(known: Facts, batch: int) -> dict[str, str | None]:
     at = known.vacuumed.get(batch)
     return {"pinned": known.pins.get(batch), "vacuumed_at": at.isoformat() if at else None}

@@ -16,8 +16,8 @@ from runtime.text.amounts import size_text
 class DisplayWithBars(Display):
     """The lines of a run above two bars: the bytes of the run, the tables of the batch."""
 
-    def __init__(self, asked: Invocation, tables: Collection[str]) -> None:
-        super().__init__(asked, tables)
+    def __init__(self, invocation: Invocation, tables: Collection[str]) -> None:
+        super().__init__(invocation, tables)
         self._total = self._done = self._step = 0.0
         self._bars = bars()
 

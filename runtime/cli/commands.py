@@ -28,8 +28,8 @@ def _note(context: click.Context, parameter: click.Parameter, value: Any) -> Non
         given[parameter.name] = value
 
 
-def _show_version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
-    if asked and not context.resilient_parsing:
+def _show_version(context: click.Context, _parameter: click.Parameter, is_given: bool) -> None:
+    if is_given and not context.resilient_parsing:
         from runtime.process.version import code_version
 
         click.echo(f"sparkify-lakehouse {code_version()}")
@@ -109,7 +109,7 @@ def command(body: Body) -> Command:
 
 
 def _invocation(given: Mapping[str, Any]) -> Invocation:
-    asked = Invocation(**given)
-    if asked.quiet and asked.verbose:
+    is_given = Invocation(**given)
+    if is_given.quiet and is_given.verbose:
         raise UsageError("--quiet and --verbose contradict each other: give one of them.")
-    return asked
+    return is_given

@@ -90,8 +90,8 @@ def batches(context: click.Context, _parameter: click.Parameter, begun: str) -> 
         states = [] if is_s3(lake.settings.lake) else lake.history()
     except LakehouseError:
         return []
-    told = {str(s["batch_id"]): f"{s['kind']} of {when(s['at'])} UTC" for s in reversed(states)}
-    return [CompletionItem(number, help=about) for number, about in told.items() if number.startswith(begun)]
+    kinds = {str(s["batch_id"]): f"{s['kind']} of {when(s['at'])} UTC" for s in reversed(states)}
+    return [CompletionItem(number, help=about) for number, about in kinds.items() if number.startswith(begun)]
 
 
 def _beginning(begun: str, values: Iterable[str]) -> Offer:

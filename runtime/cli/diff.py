@@ -31,7 +31,7 @@ LINE = ("table", "change", "key", "column", "before", "after")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N rows of each table.")
 @click.option("--exit-code", is_flag=True, help="End with exit code 1 when they differ.")
 def diff(
-    asked: Invocation,
+    invocation: Invocation,
     before: int,
     after: int,
     tables: tuple[str, ...],
@@ -44,17 +44,17 @@ def diff(
     Columns with a leading _ do not count. A bare TABLE means gold. Without --limit, json and csv hold
     every row, a table the first 10 of each. Only files that differ are read.
     """
-    found = asked.open().diff(before, after, tables=tables or None, key=key)
-    if asked.format == "json":
+    found = invocation.open().diff(before, after, tables=tables or None, key=key)
+    if invocation.format == "json":
         emit_lines(_json(found, limit))
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(LINE, _cells(found, limit), "csv")
     else:
-        _describe(asked, found, SHOWN if limit is None else limit)
+        _describe(invocation, found, SHOWN if limit is None else limit)
     return int(exit_code and not found.is_empty)
 
 
-def _describe(asked: Invocation, found: Diff, limit: int) -> None:
+def _describe(invocation: Invocation, found: Diff, limit: int) -> None:
     summary = [(name, *counts.values()) for name, counts in found.summary.items()]
     emit_rows(("table", *SIGNS), summary, "table")
     for name, table in found.tables.items():
@@ -63,7 +63,7 @@ def _describe(asked: Invocation, found: Diff, limit: int) -> None:
         emit(f"\n{name}\n")
         emit_rows(("", "key", "row"), [_row(c) for c in table.rows(limit)], "table")
         if (more := sum(table.counts.values()) - limit) > 0:
-            asked.say(f"{name}: {count(more, 'row')} more; --limit N shows more, json and csv show all.")
+            invocation.say(f"{name}: {count(more, 'row')} more; --limit N shows more, json and csv show all.")
 
 
 def _row(change: Change) -> tuple[str, str, str]:

@@ -23,8 +23,8 @@ VERB_WIDTH, CHANGE_WIDTH = len("unchanged"), len("+100,000 ~1,000")
 class Display:
     """Tells a person of a run, a line per table. A batch's summary is data where tables are printed."""
 
-    def __init__(self, asked: Invocation, tables: Collection[str]) -> None:
-        self.asked, self.tables = asked, tables
+    def __init__(self, invocation: Invocation, tables: Collection[str]) -> None:
+        self.invocation, self.tables = invocation, tables
         self._name_width = max(map(len, tables))
         self._coloured = coloured(sys.stderr)
 
@@ -39,23 +39,23 @@ class Display:
 
     def note(self, message: str) -> None:
         """A line of its own."""
-        self.asked.say(message)
+        self.invocation.say(message)
 
     def listing(self, source: str, files: int) -> None:
         """How far a listing of thousands has come."""
-        self.asked.detail(f"listing {source}: {files:,} files so far")
+        self.invocation.detail(f"listing {source}: {files:,} files so far")
 
     def work(self, files: int, content_bytes: int) -> None:
         """What this run will take in, before its first batch."""
-        self.asked.detail(f"to take in: {count(files, 'file')}, {size_text(content_bytes)}")
+        self.invocation.detail(f"to take in: {count(files, 'file')}, {size_text(content_bytes)}")
 
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
         """A batch begins."""
-        self.asked.detail(f"batch {batch_id}: {count(files, 'file')}, {size_text(content_bytes)}")
+        self.invocation.detail(f"batch {batch_id}: {count(files, 'file')}, {size_text(content_bytes)}")
 
     def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
         """`gold.users  merge  +12 ~3  0.2 s`"""
-        if not self.asked.quiet:
+        if not self.invocation.quiet:
             change = self._changes(changes)
             line = f"{name:{self._name_width}}  {verb:{VERB_WIDTH}}  {change}  {seconds:5.1f} s"
             tell(line)
@@ -63,10 +63,10 @@ class Display:
     def published(self, state: State) -> None:
         """The batch's summary."""
         self.pause()
-        if self.asked.format == "table":
+        if self.invocation.format == "table":
             emit(summary(state) + "\n")
         else:
-            self.asked.say(summary(state))
+            self.invocation.say(summary(state))
 
     def _changes(self, changes: Changes) -> str:
         counts = {name: getattr(changes, name) for name in ("inserted", "updated", "deleted")}
@@ -76,10 +76,10 @@ class Display:
         return " ".join(words) + gap
 
 
-def display(asked: Invocation, tables: Collection[str]) -> Display:
+def display(invocation: Invocation, tables: Collection[str]) -> Display:
     """With bars where a person looks at stderr."""
-    if asked.quiet or not sys.stderr.isatty():
-        return Display(asked, tables)
+    if invocation.quiet or not sys.stderr.isatty():
+        return Display(invocation, tables)
     from runtime.cli.bars import DisplayWithBars
 
-    return DisplayWithBars(asked, tables)
+    return DisplayWithBars(invocation, tables)

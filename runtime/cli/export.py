@@ -18,7 +18,7 @@ HOW = {"full": "all rows", "changes": "what changed since batch {}", "nothing": 
 @click.option("--to", required=True, metavar="URI", help="postgresql://user@host/database, no password.")
 @click.option("--schema", default="sparkify", metavar="S", help="Schema there.  [default: sparkify]")
 @batch_option("The tables as batch N published them.")
-def export(asked: Invocation, to: str, schema: str, batch: int | None) -> None:
+def export(invocation: Invocation, to: str, schema: str, batch: int | None) -> None:
     """The star schema into PostgreSQL: whole the first time, then what changed.
 
     One transaction, which also records the batch. The password comes from PGPASSWORD, ~/.pgpass or a
@@ -26,14 +26,14 @@ def export(asked: Invocation, to: str, schema: str, batch: int | None) -> None:
     """
     check_address(to)
     check_schema(schema)
-    done = asked.open().export(to, schema=schema, batch=batch, note=asked.detail)
+    done = invocation.open().export(to, schema=schema, batch=batch, note=invocation.detail)
     if done.why:
-        asked.say(f"{done.why}: all rows were written anew")
-    if asked.format == "json":
+        invocation.say(f"{done.why}: all rows were written anew")
+    if invocation.format == "json":
         emit_json(done.as_json())
         return
-    if done.how != "nothing" or asked.format == "csv":
+    if done.how != "nothing" or invocation.format == "csv":
         rows = [(name, *(counts[c] for c in COUNTS)) for name, counts in done.tables.items()]
-        emit_rows(("table", *COUNTS), rows, asked.format)
+        emit_rows(("table", *COUNTS), rows, invocation.format)
     said = HOW[done.how].format(done.from_batch)
-    asked.say(f"schema {done.schema} holds batch {done.batch_id}: {said} ({done.seconds:.1f} s)")
+    invocation.say(f"schema {done.schema} holds batch {done.batch_id}: {said} ({done.seconds:.1f} s)")

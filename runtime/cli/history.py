@@ -32,42 +32,42 @@ MORE = "--verbose lists every table's versions."
 @command
 @click.argument("table", required=False, shell_complete=complete_values.tables)
 @click.option("--profile", is_flag=True, help="Where the time of runs went that kept it: run --profile.")
-def history(asked: Invocation, table: str | None, profile: bool) -> None:
+def history(invocation: Invocation, table: str | None, profile: bool) -> None:
     """Batches and states with every table's version; or one TABLE's commits with their batch.
 
     --verbose lists every table's version at every batch, as --format csv does.
     """
     if profile:
-        _show_profiles(asked, table)
+        _show_profiles(invocation, table)
         return
-    found = asked.open().history(table)
-    if asked.format == "json":
+    found = invocation.open().history(table)
+    if invocation.format == "json":
         emit_json(found)
     elif table is not None:
-        emit_rows(COMMIT, [_commit(c) for c in found], asked.format)
-    elif asked.format == "csv":
+        emit_rows(COMMIT, [_commit(c) for c in found], invocation.format)
+    elif invocation.format == "csv":
         emit_rows(VERSION, _versions(found), "csv")
     else:
-        _describe(asked, found)
-    asked.say(VERSIONS if table is not None or asked.verbose else f"{VERSIONS} {MORE}")
+        _describe(invocation, found)
+    invocation.say(VERSIONS if table is not None or invocation.verbose else f"{VERSIONS} {MORE}")
 
 
-def _show_profiles(asked: Invocation, table: str | None) -> None:
+def _show_profiles(invocation: Invocation, table: str | None) -> None:
     """The profiles kept, of one table's parts where one is named."""
-    kept = asked.open().profiles()
+    kept = invocation.open().profiles()
     for run in kept:
         run["parts"] = [part for part in run["parts"] if table in (None, part["table"])]
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json(kept)
         return
     parts = [(run["batch_id"], part) for run in kept for part in run["parts"]]
-    if asked.format == "csv":
+    if invocation.format == "csv":
         emit_rows(COLUMNS, [(batch, *(part[name] for name in PART)) for batch, part in parts], "csv")
     else:
         emit_rows(COLUMNS, [(batch, *shown(part)) for batch, part in parts], "table", right=COUNTED)
 
 
-def _describe(asked: Invocation, states: list[dict[str, Any]]) -> None:
+def _describe(invocation: Invocation, states: list[dict[str, Any]]) -> None:
     notes = [_note(s) for s in states]
     # --as-of takes the time that stands here, and finds the batch it stands beside.
     rows = [_state(s, at) for s, at in zip(states, whens([s["at"] for s in states]), strict=True)]
@@ -76,7 +76,7 @@ def _describe(asked: Invocation, states: list[dict[str, Any]]) -> None:
         emit_rows((*STATE, NOTE), rows, "table", right=RIGHT)
     else:
         emit_rows(STATE, rows, "table", right=RIGHT)
-    if asked.verbose:
+    if invocation.verbose:
         emit("\n")
         emit_rows(VERSION, _versions(states), "table")
 

@@ -40,10 +40,10 @@ class Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, sys.argv by default. Gives its exit code; raises nothing."""
-    if arguments is None and (asked := os.environ.get(COMPLETION)):
+    if arguments is None and (invocation := os.environ.get(COMPLETION)):
         from runtime.cli.shell_scripts import complete
 
-        return complete(asked)
+        return complete(invocation)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _terminable(), ending(_cut_short):
@@ -119,9 +119,9 @@ def _usage(wrong: click.UsageError) -> str:
     """One paragraph; a bare `lakehouse.py` gets the help instead."""
     if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
         return wrong.format_message()
-    asked = wrong.ctx.command_path if wrong.ctx else "python lakehouse.py"
+    invocation = wrong.ctx.command_path if wrong.ctx else "python lakehouse.py"
     what = without_passwords(_what(wrong))  # an address may stand where no argument belongs
-    return f"error: {what}{'' if what[-1] in '.?' else '.'} See: {asked} --help"
+    return f"error: {what}{'' if what[-1] in '.?' else '.'} See: {invocation} --help"
 
 
 def _what(wrong: click.UsageError) -> str:
@@ -139,9 +139,9 @@ def _options(wrong: click.UsageError) -> list[str]:
 
 
 def _commands(wrong: click.UsageError) -> Iterable[str]:
-    asked = wrong.ctx.command if wrong.ctx else program
+    invocation = wrong.ctx.command if wrong.ctx else program
     # `help` is a command of other programs.
-    return [*(asked if isinstance(asked, click.Group) else program).commands, "--help"]
+    return [*(invocation if isinstance(invocation, click.Group) else program).commands, "--help"]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

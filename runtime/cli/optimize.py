@@ -26,20 +26,20 @@ SHOWN = ("table", "files", "now", "bytes", "now")
     "names", nargs=-1, metavar="[LAYER|TABLE]...", shell_complete=complete_values.layers_and_tables
 )
 @click.option("--target-file-size", metavar="SIZE", help="Merge files up to SIZE, such as 128MiB.")
-def optimize(asked: Invocation, names: tuple[str, ...], target_file_size: str | None) -> None:
+def optimize(invocation: Invocation, names: tuple[str, ...], target_file_size: str | None) -> None:
     """Merge the small files of tables into larger ones.
 
     One new state with the same rows; older batches stay readable. Without names, all tables.
     """
     target = _bytes(target_file_size)
-    lake = asked.open()
-    with display(asked, lake.tables) as progress:
+    lake = invocation.open()
+    with display(invocation, lake.tables) as progress:
         done = lake.optimize(*names, target_bytes=target, progress=progress)
-    _show(asked, done)
+    _show(invocation, done)
     if done.state is None:
-        asked.say("No table has files to merge: nothing to do.")
+        invocation.say("No table has files to merge: nothing to do.")
     else:
-        asked.say(f"batch {done.state.batch_id} (optimize): {done.state.seconds:.1f} s")
+        invocation.say(f"batch {done.state.batch_id} (optimize): {done.state.seconds:.1f} s")
 
 
 def _bytes(size: str | None) -> int | None:
@@ -54,11 +54,11 @@ def _bytes(size: str | None) -> int | None:
     return target
 
 
-def _show(asked: Invocation, done: Compaction) -> None:
+def _show(invocation: Invocation, done: Compaction) -> None:
     rows = [(n, b["files"], a["files"], b["bytes"], a["bytes"]) for n, (b, a) in done.tables.items()]
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json(_as_json(done, rows))
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(COLUMNS, rows, "csv")
     else:
         texts = [(n, f"{f:,}", f"{g:,}", size_text(b), size_text(c)) for n, f, g, b, c in rows]

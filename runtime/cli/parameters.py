@@ -25,6 +25,6 @@ def batch_argument(name: str, metavar: str = "BATCH") -> Decorator:
 
 def table_option(name: str, metavar: str) -> Decorator:
     """`--table T`, as often as one likes."""
-    told = "Only this table; may be repeated."
-    kind: dict[str, Any] = {"multiple": True, "help": told, "shell_complete": complete_values.bare_tables}
+    help = "Only this table; may be repeated."
+    kind: dict[str, Any] = {"multiple": True, "help": help, "shell_complete": complete_values.bare_tables}
     return click.option("--table", name, metavar=metavar, **kind)

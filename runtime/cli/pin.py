@@ -13,22 +13,22 @@ from runtime.cli.parameters import batch_argument
 @command
 @batch_argument("batch")
 @click.option("--label", required=True, metavar="TEXT", help="Why it is kept, such as 'Q3 report'.")
-def pin(asked: Invocation, batch: int, label: str) -> None:
+def pin(invocation: Invocation, batch: int, label: str) -> None:
     """Keep a batch readable through every vacuum."""
-    asked.open().pin(batch, label)
-    _tell(asked, batch, label)
+    invocation.open().pin(batch, label)
+    _tell(invocation, batch, label)
 
 
 @command
 @batch_argument("batch")
-def unpin(asked: Invocation, batch: int) -> None:
+def unpin(invocation: Invocation, batch: int) -> None:
     """Let vacuum have a pinned batch again; unpinning alone removes nothing."""
-    asked.open().unpin(batch)
-    _tell(asked, batch, None)
+    invocation.open().unpin(batch)
+    _tell(invocation, batch, None)
 
 
-def _tell(asked: Invocation, batch: int, label: str | None) -> None:
-    if asked.format == "json":
+def _tell(invocation: Invocation, batch: int, label: str | None) -> None:
+    if invocation.format == "json":
         emit_json({"batch_id": batch, "pinned": label})
     else:
         emit(f"Batch {batch} is {'not pinned any more' if label is None else f'pinned: {label}'}.\n")

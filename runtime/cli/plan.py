@@ -19,29 +19,29 @@ WORK = ("files", "bad_files", "new_tables", "changed_schemas", "unpublished")
 
 @command
 @click.option("--check", is_flag=True, help="Exit 1 if there is work.")
-def plan(asked: Invocation, check: bool) -> int:
+def plan(invocation: Invocation, check: bool) -> int:
     """What the next run would do, and why; starts nothing.
 
     --verbose lists every file.
     """
-    found = asked.open().plan()
+    found = invocation.open().plan()
     notes = found.pop("notes")
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json(found)
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(COLUMNS, _files(found), "csv")
     else:
-        _describe(asked, found)
+        _describe(invocation, found)
     for note in notes:
-        if asked.format == "table":
+        if invocation.format == "table":
             emit(note + "\n")
         else:
-            asked.say(note)
+            invocation.say(note)
     return int(check and any(found[kind] for kind in WORK))
 
 
-def _describe(asked: Invocation, found: dict[str, Any]) -> None:
-    if found["files"] and asked.verbose:
+def _describe(invocation: Invocation, found: dict[str, Any]) -> None:
+    if found["files"] and invocation.verbose:
         emit_rows(COLUMNS, _files(found), "table")
     elif found["files"]:
         columns = ("reason", "source", "files", "bytes")

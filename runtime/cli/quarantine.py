@@ -24,26 +24,26 @@ LONGEST = 2_000  # characters of a record that a person is shown
 
 
 @command
-def list_(asked: Invocation) -> None:
+def list_(invocation: Invocation) -> None:
     """By reason: records, sources, batches, and when those were published.
 
     A record that broke several rules counts under each of them.
     """
-    found = asked.open().quarantine.reasons()
-    if asked.format == "table" and not found:
+    found = invocation.open().quarantine.reasons()
+    if invocation.format == "table" and not found:
         emit(EMPTY + "\n")
-    elif asked.format == "table":
+    elif invocation.format == "table":
         emit_rows(REASON, [_reason(row) for row in found], "table")
-        asked.say(f"next: {asked.next_command('quarantine show ' + found[0]['reason'])}")
+        invocation.say(f"next: {invocation.next_command('quarantine show ' + found[0]['reason'])}")
     else:
-        emit_rows(REASON, [[row[c] for c in REASON] for row in found], asked.format)
+        emit_rows(REASON, [[row[c] for c in REASON] for row in found], invocation.format)
 
 
 @command
 @click.argument("reason", nargs=-1, shell_complete=complete_values.reasons)
 @batch_option("Only what batch N rejected.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Records shown; 20 by default.")
-def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: int | None) -> None:
+def show(invocation: Invocation, reason: tuple[str, ...], batch: int | None, limit: int | None) -> None:
     """Rejected records: file, line, all their reasons, and the record as delivered.
 
     Only those with one of the REASONs, if any are given.
@@ -51,34 +51,36 @@ def show(asked: Invocation, reason: tuple[str, ...], batch: int | None, limit: i
     from runtime.upkeep.quarantine import SHOWN
 
     most = limit or SHOWN
-    found = asked.open().quarantine.records(*reason, batch=batch, limit=most + 1)
-    if asked.format == "table":
+    found = invocation.open().quarantine.records(*reason, batch=batch, limit=most + 1)
+    if invocation.format == "table":
         emit_lines(line for row in found[:most] for line in _record(row))
     else:
-        emit_rows(RECORD, [[row[c] for c in RECORD] for row in found[:most]], asked.format)
+        emit_rows(RECORD, [[row[c] for c in RECORD] for row in found[:most]], invocation.format)
     if not found:
-        asked.say("No such record is in quarantine.")
+        invocation.say("No such record is in quarantine.")
     elif len(found) > most:
-        asked.say(f"(the first {count(most, 'record')}; --limit shows more)")
+        invocation.say(f"(the first {count(most, 'record')}; --limit shows more)")
 
 
 @command
-def retry(asked: Invocation) -> None:
+def retry(invocation: Invocation) -> None:
     """Judge the quarantined records again, after a rule changed; those that pass are taken in.
 
     They keep their delivery and their line, so the tables become what they would be had the rule been
     so from the start. Other records are not judged again: `run --full-refresh` does that.
     """
-    lake = asked.open()
-    with display(asked, lake.tables) as progress:
+    lake = invocation.open()
+    with display(invocation, lake.tables) as progress:
         done = lake.quarantine.retry(progress=progress)
-    told = done.as_json()
-    if asked.format == "json":
-        emit_json(told)
-    elif asked.format == "csv":
-        emit_rows(("batch_id", *told["records"]), [(told["batch_id"], *told["records"].values())], "csv")
+    result = done.as_json()
+    if invocation.format == "json":
+        emit_json(result)
+    elif invocation.format == "csv":
+        emit_rows(
+            ("batch_id", *result["records"]), [(result["batch_id"], *result["records"].values())], "csv"
+        )
     else:
-        emit(_outcome(told["records"], published=done.state is not None) + "\n")
+        emit(_outcome(result["records"], published=done.state is not None) + "\n")
 
 
 def _outcome(records: dict[str, int], *, published: bool) -> str:

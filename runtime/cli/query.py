@@ -30,7 +30,7 @@ AT_ONCE = 10_000
 @click.argument("sql", required=False)
 @batch_option()
 @click.option("--as-of", metavar="TIME", help="The lake as last published at TIME, UTC.")
-def query(asked: Invocation, sql: str | None, batch: int | None, as_of: str | None) -> None:
+def query(invocation: Invocation, sql: str | None, batch: int | None, as_of: str | None) -> None:
     """One reading statement, SQL, over the whole lake as of one batch.
 
     Tables are named gold.users, silver.events, … SQL is DuckDB's; with --engine on this command line
@@ -39,24 +39,24 @@ def query(asked: Invocation, sql: str | None, batch: int | None, as_of: str | No
     if sql is None and sys.stdin.isatty():
         from runtime.cli.prompt.terminal import converse
 
-        converse(asked, batch=batch, as_of=as_of)
+        converse(invocation, batch=batch, as_of=as_of)
         return
     statement = _statement(sql)
-    answer(asked, asked.open().at(batch=batch, as_of=as_of), statement)
+    answer(invocation, invocation.open().at(batch=batch, as_of=as_of), statement)
 
 
-def answer(asked: Invocation, snapshot: Snapshot, statement: str) -> None:
+def answer(invocation: Invocation, snapshot: Snapshot, statement: str) -> None:
     """Print the rows of one reading statement in the form asked for. Raises UsageError."""
     begun = time.monotonic()
-    rows = _ask(asked, snapshot, statement)
-    if asked.format == "table" and rows.column_names in EXPLAINED:
+    rows = _ask(invocation, snapshot, statement)
+    if invocation.format == "table" and rows.column_names in EXPLAINED:
         # A plan is a drawing of many lines.
         emit_lines(visible(str(text), keep="\n") for text in rows.column(-1).to_pylist())
         return
-    emit_rows(rows.column_names, _rows(rows), asked.format)
-    if asked.format == "table":
+    emit_rows(rows.column_names, _rows(rows), invocation.format)
+    if invocation.format == "table":
         took = f" as of batch {snapshot.batch_id}, {time.monotonic() - begun:.2f} s"
-        asked.say(f"({count(rows.num_rows, 'row')}{took if asked.verbose else ''})")
+        invocation.say(f"({count(rows.num_rows, 'row')}{took if invocation.verbose else ''})")
 
 
 def _statement(sql: str | None) -> str:
@@ -66,8 +66,8 @@ def _statement(sql: str | None) -> str:
     return statement
 
 
-def _ask(asked: Invocation, snapshot: Snapshot, statement: str) -> pyarrow.Table:
-    if asked.engine is None:
+def _ask(invocation: Invocation, snapshot: Snapshot, statement: str) -> pyarrow.Table:
+    if invocation.engine is None:
         return snapshot.sql(statement)
     from runtime.read.engine_query import run_on_engine
 

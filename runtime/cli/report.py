@@ -27,19 +27,19 @@ ADVICE = "Name a file with --out in a folder that you may write in, or - for std
     help="Where the page goes, - for stdout; an older one is replaced.",
 )
 @batch_option()
-def report(asked: Invocation, out: Path, batch: int | None) -> None:
+def report(invocation: Invocation, out: Path, batch: int | None) -> None:
     """A self-contained HTML page: flow, batches, quality, changes, listening, tables.
 
     It needs no network and no server: open it in a browser or send it. Needs the extra `report`.
     """
-    lake = asked.open()
+    lake = invocation.open()
     if out == STDOUT:
         emit(lake.report(batch))
         return
     with written_to("report", out, ADVICE):
         _try(out)
     replace_file(out, lake.report(batch))
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json({"out": str(out), "bytes": out.stat().st_size})
     else:
         emit(f"{out}: {size_text(out.stat().st_size)}\n")

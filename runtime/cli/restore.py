@@ -25,41 +25,41 @@ ROWS = ("table", "rows now", "rows then")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would happen.")
 @click.option("--allow-unavailable", is_flag=True, help="Also if sources are no longer there.")
-def restore(asked: Invocation, batch: int, yes: bool, dry_run: bool, allow_unavailable: bool) -> int:
+def restore(invocation: Invocation, batch: int, yes: bool, dry_run: bool, allow_unavailable: bool) -> int:
     """Put all tables back to what they held at a batch.
 
     Nothing is lost: it is a new state, and older ones stay readable. Files taken in later become new
     again; the next run takes them in. Exits 2 when some are no longer at their source.
     """
-    lake = asked.open()
+    lake = invocation.open()
     found = lake.restore(batch, dry_run=True)
     refused = bool(found.unavailable) and not allow_unavailable
     if not dry_run and not refused and not found.is_empty:
-        if asked.format == "table":
+        if invocation.format == "table":
             _describe(found)
         if not confirmed(f"Put the lake back to batch {batch}?", yes=yes):
             return DECLINED
     if not dry_run:
-        with display(asked, lake.tables) as progress:
+        with display(invocation, lake.tables) as progress:
             found = lake.restore(
                 batch, allow_unavailable=allow_unavailable, since=found.since, progress=progress
             )
-    _show(asked, found, dry_run=dry_run)
+    _show(invocation, found, dry_run=dry_run)
     return 0
 
 
-def _show(asked: Invocation, found: Restoration, *, dry_run: bool) -> None:
-    if asked.format == "json":
+def _show(invocation: Invocation, found: Restoration, *, dry_run: bool) -> None:
+    if invocation.format == "json":
         emit_json(_as_json(found))
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(("table", "rows_before", "rows_after"), [(n, *r) for n, r in found.rows.items()], "csv")
     elif dry_run and not found.is_empty:
         _describe(found)
     if found.is_empty:
-        asked.say(f"The lake is at batch {found.batch_id} already: nothing to do.")
+        invocation.say(f"The lake is at batch {found.batch_id} already: nothing to do.")
     if found.state is not None:
-        asked.say(f"batch {found.state.batch_id}: the lake is back at batch {found.batch_id}")
-        asked.say(f"next: {asked.next_command('plan')}")
+        invocation.say(f"batch {found.state.batch_id}: the lake is back at batch {found.batch_id}")
+        invocation.say(f"next: {invocation.next_command('plan')}")
 
 
 def _describe(found: Restoration) -> None:

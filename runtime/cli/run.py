@@ -19,7 +19,7 @@ from runtime.text.amounts import when
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
-    from runtime.ledger.facts import Contents
+    from runtime.ledger.facts import Facts
     from runtime.run.runner import Report
     from runtime.settings.load import Settings
 
@@ -48,7 +48,7 @@ LOOK_AT_QUARANTINE = "quarantine list"
     help="Run again every SECONDS until interrupted.",
 )
 def run(
-    asked: Invocation,
+    invocation: Invocation,
     fail_on_quarantine: bool,
     watch: float | None,
     again: str | None,
@@ -64,14 +64,14 @@ def run(
     limits.require_threads_and_memory()  # also delta-rs, which claims the lease, waits for threads for ever
     if watch is not None and again is not None:
         raise UsageError("--watch and --again: take the files in again once, then watch.")
-    lake = asked.open()
+    lake = invocation.open()
     told = set[str]()
-    for first, report in _reports(asked, lake, watch, again, options):
+    for first, report in _reports(invocation, lake, watch, again, options):
         for note in dict.fromkeys(report.notes):
             if note not in told:
-                asked.say(note)
+                invocation.say(note)
         told.update(report.notes)
-        _show(asked, lake, report, first=first)
+        _show(invocation, lake, report, first=first)
         code = _code(report, fail_on_quarantine=fail_on_quarantine)
         if watch is None or (fail_on_quarantine and _quarantined(report)):
             return code
@@ -79,7 +79,7 @@ def run(
 
 
 def _reports(
-    asked: Invocation, lake: Lakehouse, watch: float | None, again: str | None, options: dict[str, bool]
+    invocation: Invocation, lake: Lakehouse, watch: float | None, again: str | None, options: dict[str, bool]
 ) -> Iterator[tuple[bool, Report]]:
     """A report per run, and whether it is the first. While watching, what may pass is waited out."""
     from runtime.process import profiling
@@ -89,7 +89,7 @@ def _reports(
         begun = time.monotonic()
         try:
             wanted = options.get("profile", False)
-            with profiling.taken(wanted, since_start=first), display(asked, lake.tables) as progress:
+            with profiling.taken(wanted, since_start=first), display(invocation, lake.tables) as progress:
                 report = lake.run(progress=progress, once=watch is None, again=again, **options)
             yield first, report
         except (LeaseHeld, SourceError, ConfigError) as error:
@@ -101,23 +101,25 @@ def _reports(
         time.sleep(max(0.0, (watch or 0) - (time.monotonic() - begun)))
 
 
-def _show(asked: Invocation, lake: Lakehouse, report: Report, *, first: bool) -> None:
+def _show(invocation: Invocation, lake: Lakehouse, report: Report, *, first: bool) -> None:
     """The report in the format asked for; each batch's summary has been shown already."""
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json(report.as_json(), lines=True)
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         columns = ("batch_id", "table", *COUNTS)
         emit_lines(csv_lines(columns, _rows(report.as_json()), header=first))
     elif first and not report.states and not report.failed:
         emit(_nothing_new(lake.settings, report.stands) + "\n")
-    if report.profile and asked.format != "json":
+    if report.profile and invocation.format != "json":
         tell("\n".join(lines_of(report.profile.as_json())))
     for file in report.failed:
         warn(f"could not read {file.uri}: {file.error}")
     for error in report.errors:
         warn(f"error: {error}")
     if report.states:
-        asked.say(f"next: {asked.next_command(LOOK_AT_QUARANTINE if _quarantined(report) else LOOK)}")
+        invocation.say(
+            f"next: {invocation.next_command(LOOK_AT_QUARANTINE if _quarantined(report) else LOOK)}"
+        )
 
 
 def _rows(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -126,7 +128,7 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
             yield (batch["batch_id"], name, *(table[c] for c in COUNTS))
 
 
-def _nothing_new(settings: Settings, stands: Contents) -> str:
+def _nothing_new(settings: Settings, stands: Facts) -> str:
     sources = [s for s in (settings.song_data, settings.log_data) if s is not None]
     if not sources:
         return "Nothing new: no source is given; name them with --song-data and --log-data."

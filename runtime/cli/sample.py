@@ -17,7 +17,7 @@ from runtime.cli.output import emit, emit_json
 from runtime.cli.output_file import written_to
 from runtime.text.amounts import count
 
-Told = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @command
@@ -27,7 +27,7 @@ Told = Callable[[int, int], None]
 @click.option("--days", type=int, default=30, show_default=True, help="Days, one log file each.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other data.")
 @click.option("--dirty", is_flag=True, help="Add the faults of real deliveries.")
-def sample(asked: Invocation, out: Path, **arguments: Any) -> None:
+def sample(invocation: Invocation, out: Path, **arguments: Any) -> None:
     """Deterministic Sparkify-like data of our own.
 
     Writes song_data/, log_data/ and truth.json, the answers known while generating. The same
@@ -36,17 +36,17 @@ def sample(asked: Invocation, out: Path, **arguments: Any) -> None:
     from runtime.sample import write_sample
 
     advice = "Name a folder with --out that is yours to write in; it may be new."
-    with written_to("sample", out, advice), _progress(asked) as told:
-        truth = write_sample(out, progress=told, **arguments)
-    if asked.format == "json":
+    with written_to("sample", out, advice), _progress(invocation) as on_progress:
+        truth = write_sample(out, progress=on_progress, **arguments)
+    if invocation.format == "json":
         emit_json({"out": str(out), "arguments": truth["arguments"], "records": truth["records"]})
     else:
         emit(_written(out, arguments) + "\n")
     where = shlex.quote(str(out / "song_data")), shlex.quote(str(out / "log_data"))
     words = f"run --song-data {where[0]} --log-data {where[1]}"
-    if arguments["dirty"] and asked.target is None and asked.lake is None:
+    if arguments["dirty"] and invocation.target is None and invocation.lake is None:
         words += f" --lake {shlex.quote(str(out / 'lakehouse'))}"  # not into the lake of other data
-    asked.say(f"next: {asked.next_command(words)}")
+    invocation.say(f"next: {invocation.next_command(words)}")
 
 
 def _written(out: Path, arguments: dict[str, Any]) -> str:
@@ -60,8 +60,8 @@ def _written(out: Path, arguments: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _progress(asked: Invocation) -> Iterator[Told | None]:
-    if asked.quiet or not sys.stderr.isatty():
+def _progress(invocation: Invocation) -> Iterator[ProgressCallback | None]:
+    if invocation.quiet or not sys.stderr.isatty():
         yield None
         return
     from runtime.cli.bars import bars
@@ -69,7 +69,7 @@ def _progress(asked: Invocation) -> Iterator[Told | None]:
     with bars() as shown:
         task = shown.add_task("events", total=None, of="")
 
-        def told(done: int, of: int) -> None:
+        def on_progress(done: int, of: int) -> None:
             shown.update(task, completed=done, total=of, of=f"{of:,}")
 
-        yield told
+        yield on_progress

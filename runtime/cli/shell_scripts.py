@@ -149,14 +149,16 @@ class _Fish(_Shell, FishComplete):
     template = FISH
 
 
-def complete(asked: str) -> int:
+def complete(invocation: str) -> int:
     """Answer a shell: `bash_source` gives its script, `bash_complete` what fits the line so far.
 
     Gives the exit code, 2 for a shell that is not known.
     """
     for shell in (_Bash, _Zsh, _Fish):
         add_completion_class(shell)
-    if asked.partition("_")[0] not in ("bash", "zsh", "fish"):
-        sys.stderr.write(f"error: {COMPLETION} is bash_source, zsh_source or fish_source, got {asked!r}.\n")
+    if invocation.partition("_")[0] not in ("bash", "zsh", "fish"):
+        sys.stderr.write(
+            f"error: {COMPLETION} is bash_source, zsh_source or fish_source, got {invocation!r}.\n"
+        )
         return 2
-    return shell_complete(program, {}, "python lakehouse.py", COMPLETION, asked)
+    return shell_complete(program, {}, "python lakehouse.py", COMPLETION, invocation)

@@ -15,14 +15,14 @@ SIZES = ("rows", "version", "files", "bytes")
 
 
 @command
-def status(asked: Invocation) -> None:
+def status(invocation: Invocation) -> None:
     """What is there: tables, rows, versions, bytes, last batch, quarantine, bad files, lease."""
-    lake = asked.open()
+    lake = invocation.open()
     found, upkeep = lake.overview()
     tables = found["tables"].items()
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json(found)
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(("table", *SIZES), [(n, *(t[s] for s in SIZES)) for n, t in tables], "csv")
     else:
         rows = [_row(name, table) for name, table in tables]

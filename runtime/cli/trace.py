@@ -24,17 +24,17 @@ RECORD = ("table", "outcome", "file", "line", "delivery", "batch_id", "reasons",
 @click.argument("table", shell_complete=complete_values.bare_tables)
 @click.argument("key")
 @batch_option()
-def trace(asked: Invocation, table: str, key: str, batch: int | None) -> None:
+def trace(invocation: Invocation, table: str, key: str, batch: int | None) -> None:
     """A row back to its raw record, file and line. A bare TABLE means gold.
 
     With it come the other records of its key: duplicates, those a later delivery corrected, and those in
     quarantine; for a user, every event that changed the row; for a play without a song, the nearest songs.
     csv lists the records only.
     """
-    found = asked.open().trace(table, key, batch=batch)
-    if asked.format == "json":
+    found = invocation.open().trace(table, key, batch=batch)
+    if invocation.format == "json":
         emit_json(as_json(found.as_dict()))
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(RECORD, _records(found), "csv")
     else:
         emit_lines(found.lines())

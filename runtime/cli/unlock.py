@@ -11,10 +11,10 @@ from runtime.cli.output import emit, emit_json
 
 @command
 @click.option("--force", is_flag=True, help="Take the lease from a live run, too.")
-def unlock(asked: Invocation, force: bool) -> None:
+def unlock(invocation: Invocation, force: bool) -> None:
     """Release the lease of a run that is gone."""
-    done = asked.open().unlock(force=force)
-    if asked.format == "json":
+    done = invocation.open().unlock(force=force)
+    if invocation.format == "json":
         emit_json({"message": done})
     else:
         emit(done + "\n")

@@ -26,36 +26,36 @@ if TYPE_CHECKING:
     metavar="N",
     help="Keep what was current in the last N days; the setting history_days by default.",
 )
-def vacuum(asked: Invocation, yes: bool, dry_run: bool, history_days: int | None) -> int:
+def vacuum(invocation: Invocation, yes: bool, dry_run: bool, history_days: int | None) -> int:
     """Remove files that no batch we keep reads.
 
     First prints the batches that would become unreadable. The last batch and pinned ones always stay;
     without history_days all do, and only what killed runs left behind is removed.
     """
-    lake = asked.open()
+    lake = invocation.open()
     found = lake.vacuum(history_days=history_days, dry_run=True)
     if not dry_run and not found.is_empty:
-        if asked.format == "table":
+        if invocation.format == "table":
             _describe(found)
         if not confirmed(f"{_sentence(found)} Remove them for good?", yes=yes):
             return DECLINED
-        with display(asked, lake.tables) as progress:
+        with display(invocation, lake.tables) as progress:
             found = lake.vacuum(history_days=history_days, since=found.since, progress=progress)
-    _show(asked, found)
+    _show(invocation, found)
     return 0
 
 
-def _show(asked: Invocation, found: Clearance) -> None:
-    if asked.format == "json":
+def _show(invocation: Invocation, found: Clearance) -> None:
+    if invocation.format == "json":
         emit_json(_as_json(found))
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(("table", "files", "bytes"), _sizes(found), "csv")
     elif not found.done and not found.is_empty:
         _describe(found)
     if found.is_empty:
-        asked.say("Nothing to remove.")
+        invocation.say("Nothing to remove.")
     elif found.done:
-        asked.say(f"Removed {_amount(found)}.")
+        invocation.say(f"Removed {_amount(found)}.")
 
 
 def _describe(found: Clearance) -> None:

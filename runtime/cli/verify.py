@@ -19,27 +19,27 @@ ALWAYS = ("rules",)  # questions whose answer is told even where it is no damage
 
 @command
 @table_option("table", "T")
-def verify(asked: Invocation, table: tuple[str, ...]) -> int:
+def verify(invocation: Invocation, table: tuple[str, ...]) -> int:
     """Is the data right? Logs, files, keys, references, counts, and a rebuild to compare.
 
     Silver and gold are made from bronze once more, beside the lake, and compared row by row. Reads what
     was published last, also while a run is at work. Exits 1 if anything is damaged; rules that changed
     since the rows were made are no damage. --verbose tells of each table what was found.
     """
-    lake = asked.open()
-    with display(asked, lake.tables) as progress:
+    lake = invocation.open()
+    with display(invocation, lake.tables) as progress:
         found = lake.verify(table, progress=progress)
-    if asked.format == "json":
+    if invocation.format == "json":
         emit_json(found.as_json())
-    elif asked.format == "csv":
+    elif invocation.format == "csv":
         emit_rows(COLUMNS, [[getattr(c, name) for name in COLUMNS] for c in found.checks], "csv")
     else:
-        emit_lines(_told(found, each=asked.verbose))
+        emit_lines(_told(found, each=invocation.verbose))
     wrong = sum(not check.ok for check in found.checks) - (found.refused is not None)
     if found.refused and not wrong:
         raise found.refused  # what could be asked has been answered
-    told = f"{count(wrong, 'check')} found damage" if wrong else "nothing is damaged"
-    asked.say(f"batch {found.batch_id}: {count(len(found.checks), 'check')}, {told}")
+    verdict = f"{count(wrong, 'check')} found damage" if wrong else "nothing is damaged"
+    invocation.say(f"batch {found.batch_id}: {count(len(found.checks), 'check')}, {verdict}")
     return int(not found.ok)
 
 
@@ -47,12 +47,12 @@ def _told(verdict: Verdict, *, each: bool) -> Iterator[str]:
     """A line a question, and what there is to say about each table."""
     checks = verdict.checks
     for question in dict.fromkeys(check.check for check in checks):
-        asked = [check for check in checks if check.check == question]
-        quiet = [] if each else [c for c in asked if c.ok and not c.detail and question not in ALWAYS]
+        invocation = [check for check in checks if check.check == question]
+        quiet = [] if each else [c for c in invocation if c.ok and not c.detail and question not in ALWAYS]
         if quiet:
             tables = count(len({c.table for c in quiet}), "table") if quiet[0].table else quiet[0].found
             yield f"{'ok':9}{question:12}{tables}"
-        for check in asked:
+        for check in invocation:
             if check not in quiet:
                 yield from _lines(check, "unknown" if verdict.refused and check is checks[-1] else "DAMAGED")
 

@@ -25,7 +25,7 @@ from runtime.errors import UsageError
 from runtime.process.profiling import step
 from runtime.s3.chosen import chosen_access
 from runtime.s3.config import AWS, Access, is_s3
-from runtime.s3.failures import told
+from runtime.s3.failures import map_s3_errors
 from runtime.s3.options import storage_options
 from runtime.table import Table
 from runtime.table.schema import delta_schema
@@ -137,7 +137,7 @@ def open_table(uri: str, version: int | None = None, access: Access = AWS) -> De
         if version is None:
             put_torn_aside(uri)
     _require_same_process()
-    with told(uri, access):
+    with map_s3_errors(uri, access):
         try:
             return DeltaTable(uri, version=version, storage_options=storage_options(uri, access))
         except TableNotFoundError:

@@ -29,7 +29,7 @@ def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
     }
 
 
-class Heads:
+class TableVersions:
     """The newest version of every table of a lake, and the guard that nobody but us moves it."""
 
     def __init__(self, store: Store, tables: Iterable[Table], opened: Mapping[str, DeltaTable]) -> None:

@@ -49,8 +49,8 @@ sys.exit(java.wait())
 
 def options() -> str:
     """What to tell a JVM so that it reads the archive; empty where there is none."""
-    place = path()
-    return f"-XX:SharedArchiveFile={place} {SILENT}" if place.exists() else ""
+    set_environment = path()
+    return f"-XX:SharedArchiveFile={set_environment} {SILENT}" if set_environment.exists() else ""
 
 
 def path() -> Path:
@@ -65,8 +65,8 @@ def make() -> Path:
     require_java()
     if not jars.cached():
         jars.resolve()
-    place = path()
-    part = place.with_suffix(f".{os.getpid()}")
+    set_environment = path()
+    part = set_environment.with_suffix(f".{os.getpid()}")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TRAINING, folder, f"{SILENT} -XX:ArchiveClassesAtExit={part}"]
         ours = {**apart(), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
@@ -75,10 +75,10 @@ def make() -> Path:
             if ended.returncode or not part.exists():
                 why = next(iter(reversed(ended.stderr.strip().splitlines())), "no output")
                 raise EngineError(f"engine spark: Java made no class archive: {why}. Spark works without it.")
-            part.rename(place)
+            part.rename(set_environment)
         finally:
             part.unlink(missing_ok=True)
-    return place
+    return set_environment
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from runtime.engine.private_port import intruded
 from runtime.errors import EngineError, LakehouseError, first_line
 from runtime.process import allocator, limits
 from runtime.process.deadline import ENGINE, answering, no_answer, within
-from runtime.process.environment import place
+from runtime.process.environment import set_environment
 from runtime.s3.config import AWS, Access
 from runtime.s3.options import variables
 
@@ -128,7 +128,7 @@ class Sail:
     def reach(self, access: Access) -> None:
         """The server is in this process, and looks into its environment at each bucket's first use."""
         self._access = access
-        place(variables(access))
+        set_environment(variables(access))
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
         """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""

@@ -16,7 +16,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from runtime.delta.store import file_list, file_uris
 from runtime.s3.config import Access
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -45,9 +45,9 @@ class PinnedReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The rows, partition columns put back."""
         assert isinstance(partition, Files)
-        places = Places(self._access)
+        filesystems = FileSystems(self._access)
         for file in partition.files:
-            with places.open(file["path"]) as content:
+            with filesystems.open(file["path"]) as content:
                 for batch in pq.ParquetFile(content).iter_batches():
                     yield _completed(batch, file["values"], self._schema)
 

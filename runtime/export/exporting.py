@@ -16,7 +16,7 @@ from runtime.errors import LakehouseError, LeaseHeld, TargetError, UsageError
 from runtime.export.altered import altered, miscounted
 from runtime.export.ddl import RECORD, Star, bare, columns_of, key_of, listed
 from runtime.export.target import Target, transaction
-from runtime.ledger.facts import Contents
+from runtime.ledger.facts import Facts
 from runtime.read.diff import Diff, TableDiff, around_optimize, compare
 from runtime.read.query import closed_connection
 from runtime.read.snapshot import Snapshot, select_rows
@@ -71,7 +71,7 @@ class Export:
     """One export of a snapshot into a schema. `known` is what the lake's ledger says now."""
 
     snapshot: Snapshot
-    known: Contents
+    known: Facts
     lake_id: str
     star: Star
     note: Callable[[str], None]

@@ -72,7 +72,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Contents:
+class Facts:
     """Everything the ledger says, as of one of its versions."""
 
     deliveries: Mapping[int, Delivery]
@@ -140,7 +140,7 @@ class Contents:
         source = {n: d.source for n, d in self.deliveries.items()}
         return {d: state.renames.get(source[d], "") for state in self.chain for d in state.deliveries}
 
-    def as_of(self, batch_id: int) -> Contents:
+    def as_of(self, batch_id: int) -> Facts:
         """The same facts, as if the state of that batch were the last one."""
         return replace(self, states=(*self.states, self.batches[batch_id]))
 
@@ -155,7 +155,7 @@ class Contents:
         return max(self.batches, default=0) + 1
 
 
-EMPTY = Contents({}, (), {})
+EMPTY = Facts({}, (), {})
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def contents_of(rows: list[dict[str, Any]]) -> Contents:
+def contents_of(rows: list[dict[str, Any]]) -> Facts:
     fields = itemgetter(*Delivery.__dataclass_fields__)
     deliveries = {r["delivery"]: Delivery(*fields(r)) for r in rows if r["kind"] == "delivery"}
     # `seen` facts replace signatures: the latest by time wins, rows of one table have no order.
@@ -216,7 +216,7 @@ def contents_of(rows: list[dict[str, Any]]) -> Contents:
         deliveries[old.delivery] = Delivery(**{**asdict(old), "signature": r["signature"]})
     states = [(r["at"], state_from_json(r["body"])) for r in rows if r["kind"] == "state"]
     states.sort(key=lambda pair: (pair[1].batch_id, pair[0]))
-    return Contents(
+    return Facts(
         deliveries,
         tuple(state for _, state in states),
         _bad(rows, deliveries),

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from runtime.errors import UsageError
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 
 
-def state_of(known: Contents, batch: int) -> State:
+def state_of(known: Facts, batch: int) -> State:
     """The state of a batch. Raises UsageError when there is none, or it was vacuumed."""
     if isinstance(batch, bool) or not hasattr(batch, "__index__"):
         raise UsageError(f"A batch is given by its number, as in 3, got {batch!r}.")
@@ -24,7 +24,7 @@ def state_of(known: Contents, batch: int) -> State:
     )
 
 
-def state_at(known: Contents, as_of: object) -> State:
+def state_at(known: Facts, as_of: object) -> State:
     """The state last published at or before a time. Raises UsageError when there is none, or no time."""
     at = instant(as_of)
     until = _end(as_of, at)
@@ -82,7 +82,7 @@ def _text(at: datetime) -> str:
     return at.replace(tzinfo=None).isoformat(" ")
 
 
-def readable(known: Contents, state: State) -> State:
+def readable(known: Facts, state: State) -> State:
     """The state, if its files are there. Raises UsageError when it was vacuumed."""
     at = known.vacuumed.get(state.batch_id)
     if at is None:
@@ -106,7 +106,7 @@ def _ranges(ids: list[int]) -> str:
     return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]} to {r[-1]}" for r in runs)
 
 
-def late_sources(known: Contents, arrived: Collection[int]) -> frozenset[str]:
+def late_sources(known: Facts, arrived: Collection[int]) -> frozenset[str]:
     """Sources of which one of these deliveries is older than one taken in before."""
     newest: dict[str, int] = {}
     for d in (*known.ingested, *known.partial):
@@ -117,7 +117,7 @@ def late_sources(known: Contents, arrived: Collection[int]) -> frozenset[str]:
 
 
 def redelivered(
-    known: Contents, arrived: Collection[int] = (), only: Collection[int] | None = None
+    known: Facts, arrived: Collection[int] = (), only: Collection[int] | None = None
 ) -> dict[str, list[list[int]]]:
     """Per source, the deliveries of every file that is in the lake, or arrives, in several contents.
 
@@ -134,7 +134,7 @@ def redelivered(
     return found
 
 
-def chunks(known: Contents, batch_bytes: int) -> list[list[State]]:
+def chunks(known: Facts, batch_bytes: int) -> list[list[State]]:
     """The batches that took files in, several small ones together."""
     found: list[list[State]] = []
     room = 0
@@ -154,7 +154,7 @@ def taken_in(state: State) -> set[int]:
     return {*state.deliveries, *map(int, state.partial)}
 
 
-def bytes_of(known: Contents, deliveries: Collection[int]) -> int:
+def bytes_of(known: Facts, deliveries: Collection[int]) -> int:
     """The size of these deliveries."""
     return sum(known.deliveries[d].size for d in deliveries)
 
@@ -163,12 +163,12 @@ REBUILT = "full refresh"
 SHOWN = 5  # lost records named
 
 
-def records(known: Contents) -> dict[str, int]:
+def records(known: Facts) -> dict[str, int]:
     """`delivered`, `accepted`, `duplicate`, `superseded` and `quarantined` of all records in the lake."""
     return added([state.records for state in _judging(known)])
 
 
-def changed(known: Contents, state: State) -> Mapping[str, int]:
+def changed(known: Facts, state: State) -> Mapping[str, int]:
     """What a state adds to the counts of the states before it.
 
     A rebuild counts every record again, so only the difference to what was counted before is added.
@@ -179,19 +179,19 @@ def changed(known: Contents, state: State) -> Mapping[str, int]:
     return {name: n - before.get(name, 0) for name, n in state.records.items()}
 
 
-def reasons(known: Contents) -> dict[str, int]:
+def reasons(known: Facts) -> dict[str, int]:
     """Records in quarantine by reason, the most frequent first."""
     counted = added([state.reasons for state in _judging(known)])  # a retry takes away what it accepts
     there = {reason: n for reason, n in counted.items() if n}
     return dict(sorted(there.items(), key=lambda item: (-item[1], item[0])))
 
 
-def left_out(known: Contents) -> Mapping[str, Sequence[Any]]:
+def left_out(known: Facts) -> Mapping[str, Sequence[Any]]:
     """By source, the number and an example of the files that the last run of a batch left out."""
     return next((state.left_out for state in reversed(known.chain) if state.kind == "run"), {})
 
 
-def lost(known: Contents) -> list[str]:
+def lost(known: Facts) -> list[str]:
     """What to know of records that lost to another owner's, a sentence a table."""
     found: dict[str, tuple[int, list[str]]] = {}
     for state in _judging(known):
@@ -215,7 +215,7 @@ def added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {name: sum(c.get(name, 0) for c in counts) for name in names}
 
 
-def _judging(known: Contents) -> Iterator[State]:
+def _judging(known: Facts) -> Iterator[State]:
     """The states whose counts hold: a rebuild judges all records anew."""
     rebuilt = [number for number, state in enumerate(known.chain) if state.kind == REBUILT]
     yield from known.chain[max(rebuilt, default=0) :]

@@ -21,10 +21,10 @@ from runtime.delta.durability import flush
 from runtime.errors import Fenced, LeaseHeld, NotWritable, StorageError, is_refused, room_needed
 from runtime.ledger.facts import now
 from runtime.ledger.ledger import Ledger
-from runtime.ledger.watchdog import Silence
+from runtime.ledger.watchdog import Watchdog
 from runtime.process.profiling import step
 from runtime.s3.config import is_s3
-from runtime.s3.failures import told
+from runtime.s3.failures import map_s3_errors
 
 RACES = 20  # how often a forced release is tried against a holder that is busy committing
 
@@ -40,7 +40,7 @@ class Owner:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._lost: Fenced | None = None
-        self._silence = Silence(ledger.uri, ledger.access, seconds)
+        self._watchdog = Watchdog(ledger.uri, ledger.access, seconds)
         self._beat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
 
     def commit(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -49,7 +49,7 @@ class Owner:
             if self._lost is not None:
                 raise self._lost
             self.ledger.commit(rows, self._lease(released=False))
-            self._silence.broken()
+            self._watchdog.broken()
 
     @step("claim the lease")
     def start(self) -> Self:
@@ -61,7 +61,7 @@ class Owner:
             raise held(self.ledger) from None
         self.claim = self.ledger.version
         self._beat.start()
-        self._silence.start()
+        self._watchdog.start()
         return self
 
     @step("release the lease")
@@ -72,12 +72,12 @@ class Owner:
             self._beat.join()
             self._give_back()
         finally:
-            self._silence.stop()
+            self._watchdog.stop()
 
     def _give_back(self) -> None:
         # Fenced: lost without a heartbeat having noticed, so not ours to end. StorageError: nobody can be
         # told, and a lease nobody renews ends by itself.
-        with self._lock, suppress(Fenced, StorageError), told(self.ledger.uri, self.ledger.access):
+        with self._lock, suppress(Fenced, StorageError), map_s3_errors(self.ledger.uri, self.ledger.access):
             if self._lost is None and not (self.ledger.lease() or {}).get("released"):
                 self.ledger.compact(self._lease(released=False))
                 self.ledger.commit([], self._lease(released=True))
@@ -95,13 +95,13 @@ class Owner:
             with self._lock:
                 try:
                     self.ledger.commit([], self._lease(released=False))
-                    self._silence.broken()
+                    self._watchdog.broken()
                 except Fenced as lost:
                     self._lost = lost
-                    self._silence.stop()
+                    self._watchdog.stop()
                     return
                 except Exception as met:  # a full disk, a network away: the owner's own commit will tell
-                    self._silence.goes_on(met)
+                    self._watchdog.goes_on(met)
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
 
     What S3 refuses in the block, to whichever client, is raised as StorageError.
     """
-    with room_needed(str(Path(ledger.uri).parent)), told(ledger.uri, ledger.access):
+    with room_needed(str(Path(ledger.uri).parent)), map_s3_errors(ledger.uri, ledger.access):
         _make_folder(ledger.uri)
         ledger.create()
         ledger.refresh()

@@ -32,10 +32,10 @@ from deltalake.exceptions import CommitFailedError
 from runtime.delta.durability import put_torn_aside
 from runtime.delta.store import PROPERTIES, Store, open_table
 from runtime.errors import Fenced, StorageError, is_refused
-from runtime.ledger.facts import EMPTY, Contents, State, contents_of, now, state_from_json
+from runtime.ledger.facts import EMPTY, Facts, State, contents_of, now, state_from_json
 from runtime.process.profiling import step
 from runtime.s3.config import AWS, Access, is_s3
-from runtime.s3.failures import explained, told
+from runtime.s3.failures import explained, map_s3_errors
 from runtime.s3.options import storage_options
 
 SCHEMA = pa.schema(
@@ -65,7 +65,7 @@ class Ledger:
     def __init__(self, uri: str, access: Access = AWS) -> None:
         self.uri, self.access = uri, access
         self._table: DeltaTable | None = open_table(uri, access=access)
-        self._read: tuple[int, Contents] | None = None  # what a version of it holds
+        self._read: tuple[int, Facts] | None = None  # what a version of it holds
         self._unsure = set[str]()  # marks of commits of ours that may or may not have come through
 
     @classmethod
@@ -91,7 +91,7 @@ class Ledger:
         """Make the table if it is missing; another process may do so first."""
         if self._table is not None:
             return
-        with told(self.uri, self.access):
+        with map_s3_errors(self.uri, self.access):
             try:
                 self._table = DeltaTable.create(
                     self.uri,
@@ -121,7 +121,7 @@ class Ledger:
         return [] if self._table is None else list(self._table.history(newest))
 
     @step("read the ledger")
-    def contents(self) -> Contents:
+    def contents(self) -> Facts:
         """All facts, read in one pass; the same object as long as nobody adds any."""
         if self._table is None:
             return EMPTY
@@ -150,7 +150,7 @@ class Ledger:
     def _facts(self, table: DeltaTable, which: str, columns: str = ALL) -> list[dict[str, Any]]:
         facts = f"select {columns} from ledger where {which}"
         try:
-            with told(self.uri, self.access):
+            with map_s3_errors(self.uri, self.access):
                 query = QueryBuilder().register("ledger", table).execute(facts)
                 return list(pa.RecordBatchReader.from_stream(query.read_all()).read_all().to_pylist())
         except Exception:

@@ -13,9 +13,9 @@ from deltalake.exceptions import DeltaError
 from runtime.delta.commit_log import Log
 from runtime.delta.revert import revert
 from runtime.delta.store import Store, file_list, lacks_feature, size
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.errors import Fenced, LakeDamaged, first_line, is_refused
-from runtime.ledger.facts import Contents, State, vacuum_row
+from runtime.ledger.facts import Facts, State, vacuum_row
 from runtime.ledger.lease import Owner
 from runtime.ledger.progress import Progress
 from runtime.ledger.publish import publish
@@ -44,7 +44,7 @@ class Damage(LakeDamaged):
 class DamagedTables(LakeDamaged):
     """All damaged tables, and the command that goes on. `lost`: deliveries whose records are gone."""
 
-    def __init__(self, found: Sequence[Damage], known: Contents, lost: Sequence[int]) -> None:
+    def __init__(self, found: Sequence[Damage], known: Facts, lost: Sequence[int]) -> None:
         self.torn = all(damage.torn for damage in found)
         self.lost = lost
         what = " ".join(map(str, found))
@@ -69,14 +69,14 @@ def rolled_back(
     *,
     rebuild: bool = False,
     accept_loss: bool = False,
-) -> Heads:
+) -> TableVersions:
     """Every table at its published content, and scratch space of this owner.
 
     `rebuild`: damaged tables of silver and gold leave the lake, to be filled from bronze; `accept_loss`: so
     do the records that bronze has lost. Raises DamagedTables otherwise.
     """
     opened = roll_back(store, tables, owner, progress, rebuild=rebuild, accept_loss=accept_loss)
-    return Heads(replace(store, claim=owner.claim), tables.values(), opened)
+    return TableVersions(replace(store, claim=owner.claim), tables.values(), opened)
 
 
 @step("look for what a killed run left")
@@ -118,14 +118,14 @@ def roll_back(
     return opened
 
 
-def unpublished(store: Store, tables: Mapping[str, Table], known: Contents) -> list[str]:
+def unpublished(store: Store, tables: Mapping[str, Table], known: Facts) -> list[str]:
     """Published tables that were written to since, or are damaged."""
     published = {name: entry["version"] for name, t in tables.items() if (entry := published_entry(known, t))}
     heads = _newest(store, published)
     return [n for n, head in heads.items() if not _is_at(head, published[n])]
 
 
-def published_entry(known: Contents, table: Table) -> Mapping[str, int] | None:
+def published_entry(known: Facts, table: Table) -> Mapping[str, int] | None:
     """What the ledger says of a table's published version; None for one that is not in the lake.
 
     Code that lacked the table may have published since. Raw records cannot be made again, so they stand as
@@ -139,7 +139,7 @@ def published_entry(known: Contents, table: Table) -> Mapping[str, int] | None:
     return None
 
 
-def taken_from(known: Contents, source: str) -> list[int]:
+def taken_from(known: Facts, source: str) -> list[int]:
     """The deliveries of a source that are in the lake, in whole or in part."""
     return sorted(d for d in {*known.ingested, *known.partial} if known.deliveries[d].source == source)
 
@@ -163,7 +163,7 @@ def _is_at(head: Head, version: int) -> TypeGuard[DeltaTable]:
 
 
 def _put_back(
-    store: Store, known: Contents, declared: Table, head: Head, progress: Progress
+    store: Store, known: Facts, declared: Table, head: Head, progress: Progress
 ) -> DeltaTable | None:
     """The table at its published content. One never published is emptied. Raises Damage, Fenced."""
     name, entry = declared.name, published_entry(known, declared)
@@ -203,8 +203,8 @@ def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaT
     except DeltaError as refused:
         if is_refused(refused):
             raise
-        if is_s3(log.uri) and (told := explained(refused, log.uri, store.access)):
-            raise told from refused
+        if is_s3(log.uri) and (refusal := explained(refused, log.uri, store.access)):
+            raise refusal from refused
         if log.versions()[-1] > versions[-1]:
             raise _rival(log.uri) from refused
         if not lacks_feature(refused):
@@ -229,7 +229,7 @@ def _rival(uri: str) -> Fenced:
 
 def _without(
     store: Store,
-    known: Contents,
+    known: Facts,
     damaged: Sequence[Damage],
     opened: dict[str, DeltaTable],
     *,
@@ -265,7 +265,7 @@ def _without(
     )
 
 
-def _last_readable(store: Store, known: Contents, table: Table) -> State | None:
+def _last_readable(store: Store, known: Facts, table: Table) -> State | None:
     """The last state whose version of a table is whole."""
     for state in reversed(known.chain):
         if entry := state.tables.get(table.name):
@@ -283,7 +283,7 @@ def _last_readable(store: Store, known: Contents, table: Table) -> State | None:
     return None
 
 
-def _lost(known: Contents, older: Mapping[Table, State | None]) -> dict[int, tuple[int, int]]:
+def _lost(known: Facts, older: Mapping[Table, State | None]) -> dict[int, tuple[int, int]]:
     """The deliveries that bronze tables lose by going back to a state, and (next byte, next line) there."""
     found = {}
     for table, state in older.items():
@@ -297,7 +297,7 @@ def _lost(known: Contents, older: Mapping[Table, State | None]) -> dict[int, tup
     return found
 
 
-def _unreadable(known: Contents, damaged: Sequence[Damage]) -> list[int]:
+def _unreadable(known: Facts, damaged: Sequence[Damage]) -> list[int]:
     """Earlier batches that read a table whose log is gone: its version numbers begin again."""
     gone = {d.table.name for d in damaged if d.is_gone}
     assert known.last is not None

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from runtime.delta.store import Store
-from runtime.delta.versions import Heads
-from runtime.ledger.facts import Contents, State, required
+from runtime.delta.versions import TableVersions
+from runtime.ledger.facts import Facts, State, required
 from runtime.ledger.lease import Owner, claim
 from runtime.ledger.ledger import Ledger
 from runtime.ledger.progress import Progress
@@ -19,7 +19,7 @@ from runtime.table import Table
 
 
 @dataclass(frozen=True)
-class Place:
+class LakeContext:
     """One lake: its settings, its tables, and who is told what is done to it."""
 
     settings: Settings
@@ -35,18 +35,18 @@ class Place:
         """A new handle on its ledger."""
         return Ledger.of(self.store)
 
-    def last_of(self, known: Contents) -> State:
+    def last_of(self, known: Facts) -> State:
         """Its last published state. Raises UsageError when there is none."""
         return required(known.last, self.settings.lake)
 
 
 @dataclass(frozen=True)
-class Standing:
+class WriteSession:
     """The lake under our lease, with nothing of a killed run left in it."""
 
     owner: Owner
-    known: Contents
-    heads: Heads
+    known: Facts
+    heads: TableVersions
 
     @property
     def last(self) -> State:
@@ -61,15 +61,15 @@ class Standing:
 
 
 @contextmanager
-def standing(place: Place, command: str, also: State | None = None) -> Iterator[Standing]:
+def write_session(context: LakeContext, command: str, also: State | None = None) -> Iterator[WriteSession]:
     """The lease and the published tables, and those of the state `also`, while the block runs.
 
     Raises LeaseHeld, and UsageError for a lake without a batch.
     """
-    ledger = place.ledger()
-    place.last_of(ledger.contents())  # before a claim makes a ledger where there is no lake
-    with claim(ledger, command, place.settings.lease_seconds) as owner:
-        published = {*place.last_of(ledger.contents()).tables, *(also.tables if also else ())}
-        tables = {name: table for name, table in place.tables.items() if name in published}
-        heads = rolled_back(place.store, tables, owner, place.progress)
-        yield Standing(owner, ledger.contents(), heads)
+    ledger = context.ledger()
+    context.last_of(ledger.contents())  # before a claim makes a ledger where there is no lake
+    with claim(ledger, command, context.settings.lease_seconds) as owner:
+        published = {*context.last_of(ledger.contents()).tables, *(also.tables if also else ())}
+        tables = {name: table for name, table in context.tables.items() if name in published}
+        heads = rolled_back(context.store, tables, owner, context.progress)
+        yield WriteSession(owner, ledger.contents(), heads)

@@ -15,7 +15,7 @@ from runtime.s3.failures import lapsed
 LEAST = 10.0  # seconds: an answer may take as long with nothing being wrong, however short the lease
 
 
-class Silence(Clock):
+class Watchdog(Clock):
     """How long nothing has been heard from the ledger of a lake in a bucket. On disk it is not kept."""
 
     def __init__(self, uri: str, access: Access, lease_seconds: float) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 _placed: dict[str, tuple[str, str | None]] = {}  # by name: what we put there, and what was there before
 
 
-def place(values: Mapping[str, str]) -> None:
+def set_environment(values: Mapping[str, str]) -> None:
     """Put variables there, in place of those put before: none stays for the next lake."""
     if {name: ours for name, (ours, _) in _placed.items()} == values:
         return

@@ -67,10 +67,10 @@ def _format(uris: Sequence[str]) -> ds.ParquetFileFormat:
 def _part(files: ds.ParquetFileFormat, table: Table, uri: str, schema: pa.Schema) -> ds.Fragment:
     """A file, and the values that its folders give."""
     values = partition_of(uri, table.partition_by)
-    told = ds.scalar(True)
+    condition = ds.scalar(True)
     for name in table.partition_by:
-        told &= ds.field(name) == pa.scalar(values[name]).cast(schema.field(name).type)
-    return files.make_fragment(uri, LocalFileSystem(), partition_expression=told)
+        condition &= ds.field(name) == pa.scalar(values[name]).cast(schema.field(name).type)
+    return files.make_fragment(uri, LocalFileSystem(), partition_expression=condition)
 
 
 def _holds(found: pa.Schema, table: Table, stored: Collection[str], schema: pa.Schema) -> bool:

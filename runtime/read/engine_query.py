@@ -23,14 +23,14 @@ def run_on_engine(snapshot: Snapshot, engine: Engine, statement: str) -> pyarrow
 
     if SHOW_TABLES.match(statement):
         return _names(snapshot)
-    asked, statement = about(statement)
+    prefix, statement = about(statement)
     rewritten, used = over_views(reading_query(statement), snapshot.versions, snapshot.batch_id)
     try:
         for name, view in used.items():
             snapshot.table(name).spark().createOrReplaceTempView(view)
-        if asked == "describe":
+        if prefix == "describe":
             return _columns(engine.spark.sql(rewritten))
-        return engine.spark.sql(asked + rewritten).toArrow()
+        return engine.spark.sql(prefix + rewritten).toArrow()
     except PySparkException as error:
         if is_file_gone(error, snapshot.store.root):
             raise snapshot.damaged(first_line(error)) from error

@@ -88,14 +88,14 @@ def run_on_duckdb(
 
 
 @contextmanager
-def _refusals(told: Callable[[str], str] = str) -> Iterator[None]:
+def _refusals(describe: Callable[[str], str] = str) -> Iterator[None]:
     """DuckDB's errors as ours, their message as `told` makes it."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise UsageError(f"query: {told(first_lines(error))}") from error
+        raise UsageError(f"query: {describe(first_lines(error))}") from error
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, ask: Callable[[], pyarrow.Table]) -> pyarrow.Table:

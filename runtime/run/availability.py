@@ -8,7 +8,7 @@ from runtime.errors import SourceError
 from runtime.ledger.facts import Delivery
 from runtime.run.plan import inspect_files
 from runtime.settings.load import Settings
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.inspection import Inspected
 from runtime.sources.listing import Listed, list_source
 
@@ -34,7 +34,7 @@ def _listed(
     settings: Settings, sources: Iterable[str]
 ) -> tuple[dict[tuple[str, str], Listed], dict[str, str]]:
     """The files of the sources by source and path, and why a source cannot be listed."""
-    places = Places.reached(settings.s3)
+    filesystems = FileSystems.reached(settings.s3)
     listed: dict[tuple[str, str], Listed] = {}
     why: dict[str, str] = {}
     for source in sources:
@@ -43,7 +43,7 @@ def _listed(
             why[source] = f"cannot be looked for: no --{source.replace('_', '-')} is given"
             continue
         try:
-            listed |= {(f.source, f.path): f for f in list_source(source, root, places).files}
+            listed |= {(f.source, f.path): f for f in list_source(source, root, filesystems).files}
         except SourceError as error:
             why[source] = f"cannot be looked for: {error}"
     return listed, why

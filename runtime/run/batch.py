@@ -13,9 +13,9 @@ from datetime import datetime
 
 from runtime.delta.change_set import NOTHING, Changes
 from runtime.delta.store import size
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.engine import Engine
-from runtime.ledger.facts import BEHIND, Contents, State, now
+from runtime.ledger.facts import BEHIND, Facts, State, now
 from runtime.ledger.history import REBUILT, added, bytes_of, chunks, late_sources, redelivered, taken_in
 from runtime.ledger.progress import Progress
 from runtime.ledger.rollback import published_entry
@@ -23,7 +23,7 @@ from runtime.process import profiling
 from runtime.process.version import code_version
 from runtime.run.plan import SOURCES, Batch
 from runtime.run.steps import bronze, gold, periods, quarantine, silver
-from runtime.run.steps.workbench import Pinned, Workbench
+from runtime.run.steps.batch_context import BatchContext, Pinned
 from runtime.sources.jsonpaths import Renames, mark_of
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, fingerprints, in_order
 
@@ -32,18 +32,18 @@ VERBS = {Deliver: "append", Upsert: "upsert", Collect: "append", Merge: "merge"}
 
 
 @dataclass
-class Lakeside:
+class RunContext:
     """What every batch of a run shares."""
 
     tables: Mapping[str, Table]
-    heads: Heads
+    heads: TableVersions
     engine: Engine
     progress: Progress
     renames: Mapping[str, Renames] = field(default_factory=dict)  # by source
     at: Table | None = None  # the table at work
 
 
-def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
+def take_in(shared: RunContext, known: Facts, batch: Batch) -> State:
     """Carry a batch of files through the layers. Gives the state to publish."""
     begun, at = time.monotonic(), now()
     batch_id = known.next_batch_id
@@ -51,7 +51,7 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
     shared.progress.batch(batch_id, len(batch), content_bytes)
     arrived = {p.file.delivery for p in batch}
     late, new = late_sources(known, arrived), new_tables(shared.tables, known)
-    bench = Workbench(
+    context = BatchContext(
         shared.engine,
         shared.heads,
         batch_id,
@@ -63,8 +63,8 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
     )
     for name in new & known.published:
         shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, or it fell behind
-    _walk(shared, bench, new, batch, at)
-    state = state_after(shared, bench, known, kind="run", begun=begun)
+    _walk(shared, context, new, batch, at)
+    state = state_after(shared, context, known, kind="run", begun=begun)
     return replace(
         state,
         files={s: sum(p.file.listed.source == s for p in batch) for s in SOURCES},
@@ -74,12 +74,12 @@ def take_in(shared: Lakeside, known: Contents, batch: Batch) -> State:
     )
 
 
-def rebuild(shared: Lakeside, known: Contents, batch_bytes: int) -> State:
+def rebuild(shared: RunContext, known: Facts, batch_bytes: int) -> State:
     """Silver and gold from bronze. Gives the state to publish."""
     begun = time.monotonic()
     for table in derived(shared.tables):
         shared.heads.recreate(table)
-    total = Workbench(shared.engine, shared.heads, known.next_batch_id)
+    total = BatchContext(shared.engine, shared.heads, known.next_batch_id)
     total.changes = rebuilt(shared, known, batch_bytes)
     return state_after(shared, total, known, kind=REBUILT, begun=begun)
 
@@ -90,7 +90,7 @@ def derived(tables: Mapping[str, Table]) -> list[Table]:
 
 
 def rebuilt(
-    shared: Lakeside, known: Contents, batch_bytes: int, bronze_at: Mapping[str, Pinned] | None = None
+    shared: RunContext, known: Facts, batch_bytes: int, bronze_at: Mapping[str, Pinned] | None = None
 ) -> dict[str, Changes]:
     """Fill the empty derived tables from bronze, in chunks of bounded size. Gives each table's counts.
 
@@ -101,7 +101,7 @@ def rebuilt(
     repeats = redelivered(known)
     for chunk in chunks(known, batch_bytes):
         taken = {d for state in chunk for d in taken_in(state)}
-        bench = Workbench(
+        context = BatchContext(
             shared.engine,
             shared.heads,
             known.next_batch_id,
@@ -114,60 +114,60 @@ def rebuilt(
         shared.progress.batch(known.next_batch_id, len(taken), bytes_of(known, taken))
         for table in shared.tables.values():
             if isinstance(table.write, Deliver):
-                arrived = bench.read(table).where(f"_batch_id in ({ids})")
-                bench.changes[table.name] = Changes(after=arrived)
+                arrived = context.read(table).where(f"_batch_id in ({ids})")
+                context.changes[table.name] = Changes(after=arrived)
         for table in derived(shared.tables):
-            carry_out(shared, bench, table, lambda t=table, b=bench: derive(b, t))  # type: ignore[misc]
+            carry_out(shared, context, table, lambda t=table, b=context: derive(b, t))  # type: ignore[misc]
         done |= taken
-        made.append(bench.changes)
+        made.append(context.changes)
         shared.heads.store.clear_scratch()
     return {t.name: summed([c[t.name] for c in made]) for t in derived(shared.tables)}
 
 
-def _walk(shared: Lakeside, bench: Workbench, new: set[str], batch: Batch, at: datetime) -> None:
+def _walk(shared: RunContext, context: BatchContext, new: set[str], batch: Batch, at: datetime) -> None:
     for table in in_order(shared.tables):
         write = table.write
         if isinstance(write, Deliver):
             slices = [s for p in batch if p.file.listed.source == write.source for s in p.slices]
-            carry_out(shared, bench, table, lambda t=table, s=slices: bronze.deliver(bench, t, s, at))  # type: ignore[misc]
+            carry_out(shared, context, table, lambda t=table, s=slices: bronze.deliver(context, t, s, at))  # type: ignore[misc]
         elif table.name in new and isinstance(write, Merge):
-            carry_out(shared, bench, table, lambda t=table: gold.fill(bench, t))  # type: ignore[misc]
+            carry_out(shared, context, table, lambda t=table: gold.fill(context, t))  # type: ignore[misc]
         elif table.name in new and isinstance(write, Upsert):
-            everything = bench.read(table.inputs[0].table)
-            carry_out(shared, bench, table, lambda t=table, r=everything: silver.upsert(bench, t, r))  # type: ignore[misc]
+            everything = context.read(table.inputs[0].table)
+            carry_out(shared, context, table, lambda t=table, r=everything: silver.upsert(context, t, r))  # type: ignore[misc]
         else:
-            carry_out(shared, bench, table, lambda t=table: derive(bench, t))  # type: ignore[misc]
+            carry_out(shared, context, table, lambda t=table: derive(context, t))  # type: ignore[misc]
 
 
-def derive(bench: Workbench, table: Table) -> Changes:
+def derive(context: BatchContext, table: Table) -> Changes:
     """Bring a table up to date with the change sets of its inputs."""
     if isinstance(table.write, Upsert):
-        return silver.upsert(bench, table, bench.changes[table.inputs[0].table.name].after)
+        return silver.upsert(context, table, context.changes[table.inputs[0].table.name].after)
     if isinstance(table.write, Collect):
-        return quarantine.collect(bench, table)
+        return quarantine.collect(context, table)
     if isinstance(table.inputs[0], Periods):
-        return periods.merge(bench, table, table.inputs[0])
-    return gold.merge(bench, table)
+        return periods.merge(context, table, table.inputs[0])
+    return gold.merge(context, table)
 
 
-def carry_out(shared: Lakeside, bench: Workbench, table: Table, step: Callable[[], Changes]) -> None:
+def carry_out(shared: RunContext, context: BatchContext, table: Table, step: Callable[[], Changes]) -> None:
     """One table's step, told to whoever watches."""
     begun, shared.at = time.monotonic(), table
     with profiling.of(table.name, "plan"):
-        bench.changes[table.name] = changes = step()
+        context.changes[table.name] = changes = step()
     shared.at = None
     verb = "merge" if changes.updated or changes.deleted else VERBS[type(table.write)]
     verb = "unchanged" if changes.is_empty else verb
     shared.progress.table(table.name, verb, changes, time.monotonic() - begun)
 
 
-def state_after(shared: Lakeside, bench: Workbench, known: Contents, *, kind: str, begun: float) -> State:
+def state_after(shared: RunContext, context: BatchContext, known: Facts, *, kind: str, begun: float) -> State:
     """What a publish of the bench's work says."""
     last = known.last
-    changes = bench.changes
+    changes = context.changes
     silver_changes = [changes[t.name] for t in shared.tables.values() if t.name in changes]
     return State(
-        batch_id=bench.batch_id,
+        batch_id=context.batch_id,
         kind=kind,
         base=None if last is None else last.batch_id,
         at=now().isoformat(),
@@ -196,7 +196,7 @@ def _carried(tables: Mapping[str, Table], last: State | None) -> dict[str, Mappi
     return {name: {**entry, **still} for name, entry in unknown.items()}
 
 
-def _table_entry(heads: Heads, name: str, changes: Changes, last: State | None) -> dict[str, int]:
+def _table_entry(heads: TableVersions, name: str, changes: Changes, last: State | None) -> dict[str, int]:
     """Version, size and row counts; a table that did not move keeps the size it had."""
     version_ = heads.versions[name]
     before = last.tables.get(name) if last else None
@@ -222,7 +222,7 @@ def _fingerprint(table: Table, last: State | None, kind: str, changes: Mapping[s
     return fingerprints.SEVERAL
 
 
-def new_tables(tables: Mapping[str, Table], known: Contents) -> set[str]:
+def new_tables(tables: Mapping[str, Table], known: Facts) -> set[str]:
     """Tables that the lake lacks, or that fell behind under code without them; in a new lake none is new.
 
     A table of raw records cannot fall behind: what it holds are the deliveries taken in.

@@ -7,27 +7,29 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from runtime.delta.store import MIDDLING, size
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.ledger.facts import State, now
 from runtime.ledger.lease import Owner
 from runtime.ledger.progress import Progress
 from runtime.ledger.publish import publish
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 from runtime.process.profiling import step
 from runtime.process.version import code_version
 from runtime.settings.load import Settings
 
 
 @step("merge small files")
-def after_run(owner: Owner, heads: Heads, last: State, settings: Settings, progress: Progress) -> None:
+def after_run(
+    owner: Owner, heads: TableVersions, last: State, settings: Settings, progress: Progress
+) -> None:
     """Merge small files where a run left too many, as the state of `last` says. Usually looks no further."""
     if not settings.compact_after:
         return
     crowded = [n for n in heads.versions if last.tables[n].get("excess", 0) >= settings.compact_after]
     if not crowded:
         return
-    place = Place(settings, {}, progress)
-    state = compacted(heads, last, crowded, min(MIDDLING, settings.target_file_size), place)
+    context = LakeContext(settings, {}, progress)
+    state = compacted(heads, last, crowded, min(MIDDLING, settings.target_file_size), context)
     if state is not None:
         heads.check()
         publish(owner, heads.store, state)
@@ -36,14 +38,14 @@ def after_run(owner: Owner, heads: Heads, last: State, settings: Settings, progr
 
 
 def compacted(
-    heads: Heads, last: State, names: Iterable[str], target_bytes: int, place: Place
+    heads: TableVersions, last: State, names: Iterable[str], target_bytes: int, context: LakeContext
 ) -> State | None:
     """The state to publish after compacting tables; None when none had files to merge."""
     begun = time.monotonic()
     unchanged = {"inserted": 0, "updated": 0, "deleted": 0}
     tables = {name: {**entry, **unchanged} for name, entry in last.tables.items()}
     for name in names:
-        if heads.compact(name, target_bytes, place.settings.partitions):
+        if heads.compact(name, target_bytes, context.settings.partitions):
             tables[name] |= {**size(heads[name]), "version": heads.versions[name]}
     if all(tables[n]["version"] == last.tables[n]["version"] for n in tables):
         return None

@@ -16,14 +16,14 @@ from functools import partial
 from typing import Any
 
 from runtime.errors import SourceError
-from runtime.ledger.facts import Contents, Delivery, delivery_row
+from runtime.ledger.facts import Delivery, Facts, delivery_row
 from runtime.process.profiling import step
 from runtime.s3.config import is_s3
 from runtime.settings.load import Settings
 from runtime.sources.filesystem import PACKED, SUFFIXES, FileSystem, archive_and_member
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.inspection import MARK_BYTES, Inspected, inspect
-from runtime.sources.listing import BadFile, Listed, Told, list_source
+from runtime.sources.listing import BadFile, Listed, ProgressCallback, list_source
 from runtime.sources.local_disk import seconds_to_settle
 from runtime.sources.open_file import ContentReader, Unreadable
 from runtime.sources.slicing import Slice, cut
@@ -113,13 +113,13 @@ Seen = dict[tuple[str, str], Inspected]  # by uri and signature
 @step("list sources")
 def find_work(
     settings: Settings,
-    known: Contents,
+    known: Facts,
     *,
     retry_bad: bool = False,
     again: str | None = None,
     marks: Mapping[str, str] = NO_MARKS,
     seen: Seen | None = None,
-    told: Told | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Work:
     """List the sources and subtract what the ledger knows. Raises SourceError for a missing source.
 
@@ -128,9 +128,9 @@ def find_work(
     between.
     """
     seen = {} if seen is None else seen
-    places = Places.reached(settings.s3)
+    filesystems = FileSystems.reached(settings.s3)
     listings = {
-        source: list_source(source, root, places, told)
+        source: list_source(source, root, filesystems, on_progress)
         for source in SOURCES
         if (root := getattr(settings, source)) is not None
     }
@@ -181,7 +181,7 @@ def _other_names(
     source: str,
     files: Iterable[Listed],
     newest: Mapping[tuple[str, str], Delivery],
-    known: Contents,
+    known: Facts,
     mark: str,
 ) -> str | None:
     """What to do where known files of a source were taken in under other names of fields than now."""
@@ -238,7 +238,7 @@ def _size(piece: Piece) -> int:
     return sum(s.size for s in piece.slices)
 
 
-def _newest(known: Contents) -> dict[tuple[str, str], Delivery]:
+def _newest(known: Facts) -> dict[tuple[str, str], Delivery]:
     """By source and path, the delivery of a file that was listed last."""
     return {(d.source, d.path): d for _, d in sorted(known.deliveries.items())}
 
@@ -246,7 +246,7 @@ def _newest(known: Contents) -> dict[tuple[str, str], Delivery]:
 def _must_read(
     file: Listed,
     newest: Mapping[tuple[str, str], Delivery],
-    known: Contents,
+    known: Facts,
     *,
     retry_bad: bool,
 ) -> bool:
@@ -257,7 +257,7 @@ def _must_read(
     return last is None or last.signature != file.signature or last.delivery not in known.ingested
 
 
-def _remembered(bad: BadFile, known: Contents) -> bool:
+def _remembered(bad: BadFile, known: Facts) -> bool:
     return known.bad.get((bad.source, bad.path), ("",))[0] == bad.signature
 
 
@@ -270,10 +270,10 @@ def inspect_files(
     files: list[Listed], settings: Settings
 ) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
     """Read files whole, several at a time; those that cannot be read are told apart."""
-    places = Places.reached(settings.s3)
+    filesystems = FileSystems.reached(settings.s3)
 
     def read(some: list[Listed]) -> list[Inspected | Unreadable]:
-        with ContentReader(places) as content:  # opens an archive once for all its members
+        with ContentReader(filesystems) as content:  # opens an archive once for all its members
             return [_inspected(f, content, settings) for f in some]
 
     with ThreadPoolExecutor(READERS[any(is_s3(f.uri) for f in files)]) as pool:
@@ -321,7 +321,7 @@ def _judge(
     file: Listed,
     inspected: Inspected,
     last: Delivery | None,
-    known: Contents,
+    known: Facts,
     numbering: Iterator[int],
     again: str | None,
 ) -> tuple[NewFile | None, Delivery | None, Delivery | None]:
@@ -342,7 +342,7 @@ def _judge(
 
 
 @step("look whether files changed")
-def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> list[Listed]:
+def changed_since(files: Iterable[Listed], filesystems: FileSystem | None = None) -> list[Listed]:
     """Those that are no longer what was listed: gone, unreadable, or another content."""
     containers: dict[tuple[str, str], list[Listed]] = {}
     for file in files:
@@ -351,7 +351,7 @@ def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> 
     far = any(is_s3(container) for _, container in containers)
     with ThreadPoolExecutor(READERS[True]) if far else nullcontext() as pool:
         each = pool.map if pool else map
-        found = each(partial(_signatures, places), containers)
+        found = each(partial(_signatures, filesystems), containers)
         return [
             member
             for members, now in zip(containers.values(), found, strict=True)
@@ -360,9 +360,9 @@ def changed_since(files: Iterable[Listed], places: FileSystem | None = None) -> 
         ]
 
 
-def _signatures(places: FileSystem | None, place: tuple[str, str]) -> dict[str, str]:
+def _signatures(filesystems: FileSystem | None, place: tuple[str, str]) -> dict[str, str]:
     source, container = place
     try:
-        return {f.uri: f.signature for f in list_source(source, container, places).files}
+        return {f.uri: f.signature for f in list_source(source, container, filesystems).files}
     except SourceError:
         return {}

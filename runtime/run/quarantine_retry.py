@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runtime.delta.change_set import NOTHING, Changes
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.ledger.history import added, redelivered
-from runtime.run.batch import Lakeside, carry_out, derive, state_after, summed
+from runtime.run.batch import RunContext, carry_out, derive, state_after, summed
 from runtime.run.steps import quarantine, silver
-from runtime.run.steps.workbench import Workbench, rows_of
+from runtime.run.steps.batch_context import BatchContext, rows_of
 from runtime.table import Deliver, Merge, Table, Upsert, in_order
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 KIND = "quarantine retry"
 
 
-def retry(shared: Lakeside, known: Contents, batch_bytes: int) -> State | None:
+def retry(shared: RunContext, known: Facts, batch_bytes: int) -> State | None:
     """Judge all quarantined records again. Gives the state to publish, None when nothing changes."""
     begun = time.monotonic()
     collected = quarantine.collecting(shared.tables)
     size = _characters(shared, collected)
     parts = 1 + size // batch_bytes
-    benches = []
+    contexts = []
     for part in range(parts):
-        bench = Workbench(
+        context = BatchContext(
             shared.engine,
             shared.heads,
             known.next_batch_id,
@@ -42,12 +42,12 @@ def retry(shared: Lakeside, known: Contents, batch_bytes: int) -> State | None:
             late=frozenset(source_of(t) for t in judging(shared.tables)),
             redelivered=redelivered(known),
         )
-        _judge(shared, bench, collected, f"pmod(xxhash64(_delivery, _source_line), {parts}) = {part}")
-        benches.append(bench)
+        _judge(shared, context, collected, f"pmod(xxhash64(_delivery, _source_line), {parts}) = {part}")
+        contexts.append(context)
         shared.heads.store.clear_scratch()
-    total = Workbench(shared.engine, shared.heads, known.next_batch_id)
-    names = dict.fromkeys(name for bench in benches for name in bench.changes)
-    total.changes = {n: summed([b.changes.get(n, NOTHING) for b in benches]) for n in names}
+    total = BatchContext(shared.engine, shared.heads, known.next_batch_id)
+    names = dict.fromkeys(name for context in contexts for name in context.changes)
+    total.changes = {n: summed([b.changes.get(n, NOTHING) for b in contexts]) for n in names}
     if all(changes.is_empty for changes in total.changes.values()):
         return None
     return state_after(shared, total, known, kind=KIND, begun=begun)
@@ -67,28 +67,28 @@ def source_of(table: Table) -> str:
     return delivered.source
 
 
-def _characters(shared: Lakeside, collected: Table) -> int:
+def _characters(shared: RunContext, collected: Table) -> int:
     """The length of all records in quarantine."""
     rows = shared.engine.read(shared.heads.store.uri(collected.name))
     (total,) = rows_of(rows.selectExpr("coalesce(sum(length(raw)), 0) as characters"))
     return int(total["characters"])
 
 
-def _judge(shared: Lakeside, bench: Workbench, collected: Table, part: str) -> None:
+def _judge(shared: RunContext, context: BatchContext, collected: Table, part: str) -> None:
     """Take in what passes now, bring gold up to date, and leave the rest in quarantine."""
-    held = bench.keep(bench.read(collected).where(part))
+    held = context.keep(context.read(collected).where(part))
     for table in judging(shared.tables):
         arrived = held.where(f"source = '{source_of(table)}'")
-        carry_out(shared, bench, table, lambda t=table, a=arrived: _again(bench, t, a))  # type: ignore[misc]
-    carry_out(shared, bench, collected, lambda: quarantine.replace_rows(bench, collected, held))
+        carry_out(shared, context, table, lambda t=table, a=arrived: _again(context, t, a))  # type: ignore[misc]
+    carry_out(shared, context, collected, lambda: quarantine.replace_rows(context, collected, held))
     for table in in_order(shared.tables):
         if isinstance(table.write, Merge):
-            carry_out(shared, bench, table, lambda t=table: derive(bench, t))  # type: ignore[misc]
+            carry_out(shared, context, table, lambda t=table: derive(context, t))  # type: ignore[misc]
 
 
-def _again(bench: Workbench, table: Table, arrived: DataFrame) -> Changes:
+def _again(context: BatchContext, table: Table, arrived: DataFrame) -> Changes:
     """The records upserted; counted as moved out of quarantine, for they were delivered before."""
-    changes = silver.upsert(bench, table, arrived)
+    changes = silver.upsert(context, table, arrived)
     passed = sum(changes.records[name] for name in ("accepted", "duplicate", "superseded"))
     records = {**changes.records, "delivered": 0, "quarantined": -passed}
     before = silver.reasons_of(arrived.selectExpr("reasons as _reasons"))

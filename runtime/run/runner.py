@@ -11,7 +11,7 @@ from runtime import engine
 from runtime.delta.store import Store
 from runtime.errors import CheckFailed, ConfigError, LakehouseError, SchemaChanged, StorageError, UsageError
 from runtime.ledger.drift import changed_shapes
-from runtime.ledger.facts import EMPTY, Contents, State, profile_row
+from runtime.ledger.facts import EMPTY, Facts, State, profile_row
 from runtime.ledger.history import added, lost_text
 from runtime.ledger.lease import Owner, claim, is_held
 from runtime.ledger.ledger import Ledger
@@ -23,14 +23,14 @@ from runtime.process.profiling import Profile
 from runtime.run import batch as batches
 from runtime.run import compact
 from runtime.run.availability import unavailable
-from runtime.run.batch import Lakeside
+from runtime.run.batch import RunContext
 from runtime.run.layer_faults import layer_error
 from runtime.run.plan import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.run.quarantine_retry import retry
 from runtime.s3.config import is_s3
 from runtime.s3.failures import explained
 from runtime.settings.load import Settings
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.jsonpaths import Renames, mark_of, read_renames
 from runtime.sources.listing import BadFile
 from runtime.sources.open_file import Unreadable
@@ -49,7 +49,7 @@ class Report:
     new_files: int = 0
     states: list[State] = field(default_factory=list)
     failed: list[BadFile] = field(default_factory=list)
-    stands: Contents = EMPTY  # what the ledger holds, where there was nothing to do
+    stands: Facts = EMPTY  # what the ledger holds, where there was nothing to do
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.store = Store.of(self.settings)
         self.ledger = Ledger.of(self.store)
-        self._places = Places.reached(self.settings.s3)
+        self._places = FileSystems.reached(self.settings.s3)
         self._seen: Seen = {}
 
     def run(
@@ -152,7 +152,7 @@ class Runner:
             _keep_profile(owner, report.states)
         return report
 
-    def _caught_up(self, owner: Owner, known: Contents) -> list[State]:
+    def _caught_up(self, owner: Owner, known: Facts) -> list[State]:
         """Rebuild what fell behind under code that lacked it, if silver did: it has counted its records."""
         there = known.last.tables if known.last else {}
         behind = [name for name in self._new_tables(known) if name in there]
@@ -161,7 +161,7 @@ class Runner:
         self.progress.note(f"{', '.join(sorted(behind))} fell behind: rebuilding silver and gold from bronze")
         return [self._rebuilt(owner, accept_loss=False)]
 
-    def _take_in(self, owner: Owner, known: Contents, work: Work, *, fail_fast: bool, once: bool) -> Report:
+    def _take_in(self, owner: Owner, known: Facts, work: Work, *, fail_fast: bool, once: bool) -> Report:
         report = Report(len(work.files), failed=list(work.bad), stands=known, notes=work.sentences)
         report.left_out = {source: [files, example] for source, files, example in work.left_out}
         if fail_fast and work.bad:
@@ -182,7 +182,7 @@ class Runner:
             roll_back(self.store, self.tables, owner, self.progress)
         return report
 
-    def _batches(self, owner: Owner, shared: Lakeside, work: Work, report: Report) -> None:
+    def _batches(self, owner: Owner, shared: RunContext, work: Work, report: Report) -> None:
         self.progress.work(len(work.files), work.content_bytes)
         cut = list(cut_batches(work.files, self.settings.bytes_of_batch))
         for batch in cut or [()]:
@@ -193,7 +193,7 @@ class Runner:
             last = report.states[-1]
             compact.after_run(owner, shared.heads, last, self.settings, self.progress)
 
-    def _publish(self, owner: Owner, shared: Lakeside, batch: Batch, report: Report) -> State | None:
+    def _publish(self, owner: Owner, shared: RunContext, batch: Batch, report: Report) -> State | None:
         """Take one batch in. Files that change under our hands are left for the next run."""
         batch = self._without_changed(batch, report)
         known = self.ledger.contents()
@@ -218,7 +218,7 @@ class Runner:
             "python lakehouse.py quarantine list"
         )
 
-    def _unless_changed(self, shared: Lakeside, known: Contents, batch: Batch) -> State | None:
+    def _unless_changed(self, shared: RunContext, known: Facts, batch: Batch) -> State | None:
         """The state to publish; None when a file is no longer what was listed, so may be half read."""
         files = [piece.file.listed for piece in batch]
         try:
@@ -230,7 +230,7 @@ class Runner:
             return None
         return None if changed_since(files, self._places) else state
 
-    def _commit(self, owner: Owner, shared: Lakeside, state: State) -> None:
+    def _commit(self, owner: Owner, shared: RunContext, state: State) -> None:
         shared.heads.check()
         shared.heads.store.clear_scratch()  # before the publish, which has the disk hold what is in the lake
         publish(owner, self.store, state)
@@ -305,14 +305,14 @@ class Runner:
         *,
         rebuild: bool = False,
         accept_loss: bool = False,
-    ) -> Iterator[Lakeside]:
+    ) -> Iterator[RunContext]:
         """The engine and the tables as last published. Scratch is empty before and after."""
         running = engine.started(self.settings, ahead=ahead)
         check_builds(running.spark, self._unproven(rebuild=rebuild))
         heads = rolled_back(
             self.store, self.tables, owner, self.progress, rebuild=rebuild, accept_loss=accept_loss
         )
-        shared = Lakeside(self.tables, heads, running, self.progress, renames)
+        shared = RunContext(self.tables, heads, running, self.progress, renames)
         try:
             with running.watched():
                 yield shared
@@ -344,11 +344,11 @@ class Runner:
         fields = {write.source: write.fields for write in writes if isinstance(write, Deliver)}
         return {"log_data": read_renames(place, fields["log_data"], self._places)}
 
-    def unpublished(self, known: Contents) -> list[str]:
+    def unpublished(self, known: Facts) -> list[str]:
         """Tables that a run cut off has written to; none while someone is at work."""
         return [] if is_held(self.ledger.lease()) else unpublished(self.store, self.tables, known)
 
-    def _find(self, known: Contents, retry_bad: bool, again: str | None) -> Work:
+    def _find(self, known: Facts, retry_bad: bool, again: str | None) -> Work:
         return find_work(
             self.settings,
             known,
@@ -356,10 +356,10 @@ class Runner:
             again=again,
             marks=self.marks(known),
             seen=self._seen,
-            told=self.progress.listing,
+            on_progress=self.progress.listing,
         )
 
-    def marks(self, known: Contents) -> dict[str, str]:
+    def marks(self, known: Facts) -> dict[str, str]:
         """By source, the names of fields that its files are taken in under, where a setting says them.
 
         Only known files can have been taken in under others, so a first run reads nothing for it.
@@ -385,10 +385,10 @@ class Runner:
                 f"The sources given are: {', '.join(given) or 'none'}."
             )
 
-    def _new_tables(self, known: Contents) -> set[str]:
+    def _new_tables(self, known: Facts) -> set[str]:
         return batches.new_tables(self.tables, known)
 
-    def _require_same_shape(self, known: Contents) -> None:
+    def _require_same_shape(self, known: Facts) -> None:
         if changed := changed_shapes(self.tables, known):
             raise SchemaChanged(
                 f"{self.store.root}: the code declares {', '.join(changed)} with another schema or key "

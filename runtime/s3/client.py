@@ -32,7 +32,7 @@ def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
 
     chosen: dict[str, Any] = {"skip_signature": True}
     if signed:
-        chosen = {"credential_provider": asked} if (asked := provider()) else {}
+        chosen = {"credential_provider": credentials} if (credentials := provider()) else {}
     if access.endpoint is not None:  # the client takes no None for AWS itself
         chosen["endpoint"] = access.endpoint
     return S3Store(

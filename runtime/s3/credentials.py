@@ -76,10 +76,10 @@ def provider() -> Provider | None:
 def keys() -> dict[str, str]:
     """What a profile gives now, as the variables of AWS, for a reader that knows no profiles; none where the
     rest of the chain is to be asked. Raises StorageError."""
-    asked = provider()
-    if asked is None:
+    provide = provider()
+    if provide is None:
         return {}
-    found = asked()
+    found = provide()
     said = (found["access_key_id"], found["secret_access_key"], found.get("token"))
     return {name: value for name, value in zip((*KEYS, "AWS_SESSION_TOKEN"), said, strict=True) if value}
 

@@ -107,7 +107,7 @@ def lapsed(uri: str, access: Access, seconds: float, met: Exception | None) -> S
 
 
 @contextmanager
-def told(uri: str, access: Access) -> Iterator[None]:
+def map_s3_errors(uri: str, access: Access) -> Iterator[None]:
     """In the block, a refusal of S3 is raised as StorageError; local locations are left alone."""
     try:
         yield

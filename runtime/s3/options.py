@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from runtime.process.environment import place
+from runtime.process.environment import set_environment
 from runtime.s3.config import CONNECT_SECONDS, REQUEST_SECONDS, RETRIES, RETRY_SECONDS, Access, is_s3
 from runtime.s3.credentials import provider
 
@@ -38,5 +38,5 @@ def storage_options(uri: str, access: Access) -> dict[str, str] | None:
         # Away from AWS, delta-rs looks for profiles and roles only when told to.
         options["AWS_FORCE_CREDENTIAL_LOAD"] = "true"
         # It asks for a role's keys in the region that the environment names, and not in the one it is told.
-        place(variables(access))
+        set_environment(variables(access))
     return options

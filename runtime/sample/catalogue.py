@@ -27,7 +27,7 @@ class Song(NamedTuple):
     year: int
 
 
-class Place(NamedTuple):
+class City(NamedTuple):
     """Where an artist is said to come from."""
 
     location: str
@@ -40,7 +40,7 @@ class Artist(NamedTuple):
 
     artist_id: str
     names: list[str]
-    places: list[Place]
+    cities: list[City]
 
 
 class Ids:
@@ -82,28 +82,28 @@ def song_json(song: Song) -> str:
 
 def make_artist(rng: Random, ids: Ids) -> Artist:
     """An artist with one to three spellings of its name and of its place."""
-    name, place = vocabulary.artist(rng), vocabulary.town(rng)
+    name, city = vocabulary.artist(rng), vocabulary.town(rng)
     latitude = (int(rng.random() * 12_000_000) - 6_000_000) / 100_000
     longitude = (int(rng.random() * 34_000_000) - 17_000_000) / 100_000
     names = [name, f"{name} Featuring {vocabulary.word(rng)}", f"{name} Ensemble"]
-    nowhere, known = Place("", None, None), Place(place, latitude, longitude)
-    town_only = Place(place.split(",")[0], None, None)
-    places = [nowhere, known, town_only, Place("", latitude, longitude)]
-    first = int(rng.random() * len(places))
+    nowhere, known = City("", None, None), City(city, latitude, longitude)
+    town_only = City(city.split(",")[0], None, None)
+    cities = [nowhere, known, town_only, City("", latitude, longitude)]
+    first = int(rng.random() * len(cities))
     last = first + 1 + int(rng.random() * 3)
-    return Artist(ids.artist(rng), names[: last - first], (places + places)[first:last])
+    return Artist(ids.artist(rng), names[: last - first], (cities + cities)[first:last])
 
 
 def make_song(rng: Random, ids: Ids, artist: Artist) -> Song:
     """A song by `artist`, under one of its spellings."""
     name = artist.names[0] if rng.random() < 0.7 else pick(rng, artist.names)
-    place = pick(rng, artist.places)
+    city = pick(rng, artist.cities)
     return Song(
         num_songs=1,
         artist_id=artist.artist_id,
-        artist_latitude=place.latitude,
-        artist_longitude=place.longitude,
-        artist_location=place.location,
+        artist_latitude=city.latitude,
+        artist_longitude=city.longitude,
+        artist_location=city.location,
         artist_name=name,
         song_id=ids.song(rng),
         title=vocabulary.title(rng),

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from runtime.sample.catalogue import Ids, Song, make_catalogue, song_json
 from runtime.sample.dirt import dirty_lines
+from runtime.sample.dirt_context import DirtContext, Line
 from runtime.sample.lines import Lines
 from runtime.sample.people import make_users
-from runtime.sample.plays import Jukebox, Play
-from runtime.sample.sessions import DAY_MS, Event, Life
-from runtime.sample.soil import Line, Soil
+from runtime.sample.plays import Play, PlayPicker
+from runtime.sample.sessions import DAY_MS, Event, Timeline
 from runtime.sample.song_dirt import dirty_songs, late_songs
 from runtime.sample.truth import Truth
 
@@ -60,12 +60,12 @@ class Sample:
         self._ids = Ids()
         self._songs = make_catalogue(self._songs_rng, self._ids, arguments.songs)
         pool = min(arguments.events, MOST_UNCATALOGUED)
-        self._jukebox = Jukebox(self._stream("plays"), self._songs, pool)
+        self._jukebox = PlayPicker(self._stream("plays"), self._songs, pool)
         users = make_users(self._stream("people"), arguments.events, FIRST_TS)
-        self._life = Life(self._stream("life"), users, self._jukebox, FIRST_TS)
+        self._life = Timeline(self._stream("life"), users, self._jukebox, FIRST_TS)
         self._lines = Lines()
-        dirty_jukebox = Jukebox(self._dirt_rng, self._songs, 1)
-        self._soil = Soil(self._dirt_rng, self._lines, users, dirty_jukebox, FIRST_TS)
+        dirty_jukebox = PlayPicker(self._dirt_rng, self._songs, 1)
+        self._soil = DirtContext(self._dirt_rng, self._lines, users, dirty_jukebox, FIRST_TS)
         self._dirt: Counter[str] = Counter()
         self._heard: dict[Play, None] = {}
         self._truth = Truth()

@@ -4,14 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
+from runtime.sample.dirt_context import DirtContext, Extra, Line
 from runtime.sample.sessions import DAY_MS, Event
-from runtime.sample.soil import Extra, Line, Soil
 from runtime.sample.vocabulary import pick
 
 EVENTS_PER_ROUND = 5_000
 
 
-def dirty_lines(soil: Soil, start: int, events: list[Event], counts: Counter[str]) -> list[Line]:
+def dirty_lines(soil: DirtContext, start: int, events: list[Event], counts: Counter[str]) -> list[Line]:
     """The lines of the day beginning at `start`: its events and some of each kind of dirt.
 
     `counts` is told how often each kind was added.
@@ -26,22 +26,22 @@ def dirty_lines(soil: Soil, start: int, events: list[Event], counts: Counter[str
     return merged(soil, lines, extras)
 
 
-def one_of_each_kind(soil: Soil, counts: Counter[str]) -> list[Extra]:
+def one_of_each_kind(soil: DirtContext, counts: Counter[str]) -> list[Extra]:
     made = {kind: make(soil) for kind, make in KINDS.items()}
     counts.update(kind for kind, extra in made.items() if extra)
     return [extra for extra in made.values() if extra]
 
 
-def merged(soil: Soil, lines: list[Line], extras: list[Extra]) -> list[Line]:
+def merged(soil: DirtContext, lines: list[Line], extras: list[Extra]) -> list[Line]:
     """The extras at random places among the lines, none before the event it must follow."""
     placed: dict[int, list[Line]] = {}
     for after, line in extras:
-        place = after + int(soil.rng.random() * (len(lines) - after))
-        placed.setdefault(place, []).append(line)
+        city = after + int(soil.rng.random() * (len(lines) - after))
+        placed.setdefault(city, []).append(line)
     return [x for number, line in enumerate(lines) for x in (line, *placed.get(number, ()))]
 
 
-def unquote_a_user_id(soil: Soil, lines: list[Line]) -> bool:
+def unquote_a_user_id(soil: DirtContext, lines: list[Line]) -> bool:
     """Turns one line's `"userId":"12"` into `"userId":12`, if the day has a user."""
     number = soil.find(soil.today, has_user)
     if number is None:
@@ -71,7 +71,7 @@ def retracted(event: Event) -> Event:
     return event._replace(page="Home", play=None)
 
 
-def corrected(soil: Soil, event: Event) -> Event:
+def corrected(soil: DirtContext, event: Event) -> Event:
     """The event with another song, level or user."""
     draw = soil.rng.random()
     if draw < 0.4:
@@ -90,43 +90,43 @@ def rejected(text: str, reason: str, after: int = 0) -> Extra:
     return Extra(after, Line(text, reason=reason))
 
 
-def duplicate_same_file(soil: Soil) -> Extra | None:
+def duplicate_same_file(soil: DirtContext) -> Extra | None:
     return soil.today_again(unchanged, is_event)
 
 
-def duplicate_next_file(soil: Soil) -> Extra | None:
+def duplicate_next_file(soil: DirtContext) -> Extra | None:
     return soil.yesterday_again(unchanged, is_event)
 
 
-def duplicate_rewritten(soil: Soil) -> Extra | None:
+def duplicate_rewritten(soil: DirtContext) -> Extra | None:
     extra = duplicate_same_file(soil)
     return extra and Extra(extra.after, extra.line._replace(text=reordered(extra.line.text)))
 
 
-def correction_same_file(soil: Soil) -> Extra | None:
+def correction_same_file(soil: DirtContext) -> Extra | None:
     return soil.today_again(lambda event: corrected(soil, event), is_play)
 
 
-def correction_next_file(soil: Soil) -> Extra | None:
+def correction_next_file(soil: DirtContext) -> Extra | None:
     return soil.yesterday_again(lambda event: corrected(soil, event), is_play)
 
 
-def retraction_same_file(soil: Soil) -> Extra | None:
+def retraction_same_file(soil: DirtContext) -> Extra | None:
     return soil.today_again(retracted, is_play)
 
 
-def retraction_next_file(soil: Soil) -> Extra | None:
+def retraction_next_file(soil: DirtContext) -> Extra | None:
     return soil.yesterday_again(retracted, is_play)
 
 
-def late_event(soil: Soil) -> Extra | None:
+def late_event(soil: DirtContext) -> Extra | None:
     """A new event of an earlier day, with any level: often not its user's present one."""
     if soil.start == soil.first_ts:
         return None
     return soil.valid(soil.new_event(soil.time_before_today()))
 
 
-def cut_line(soil: Soil) -> Extra | None:
+def cut_line(soil: DirtContext) -> Extra | None:
     extra = duplicate_same_file(soil)
     if extra is None:
         return None
@@ -134,25 +134,25 @@ def cut_line(soil: Soil) -> Extra | None:
     return rejected(text[: len(text) // 2], "record_is_json_object")
 
 
-def play_without_user(soil: Soil) -> Extra:
+def play_without_user(soil: DirtContext) -> Extra:
     event = soil.new_event(soil.time_today())._replace(user=None)
     return rejected(soil.lines.line(event), "play_has_user")
 
 
-def unknown_level(soil: Soil) -> Extra | None:
+def unknown_level(soil: DirtContext) -> Extra | None:
     """An invalid correction: the event it repeats must stay as it was."""
     extra = soil.today_again(lambda event: event._replace(level="premium"), is_event)
     return extra and rejected(extra.line.text, "level_is_known", extra.after)
 
 
-def user_id_not_integer(soil: Soil) -> Extra:
+def user_id_not_integer(soil: DirtContext) -> Extra:
     """Not a play: a play would break a second rule, having no valid user."""
     event = soil.new_event(soil.time_today(), page="Home")
     user = event.user and event.user._replace(user_id="abc")
     return rejected(soil.lines.line(event._replace(user=user)), "user_id_is_integer")
 
 
-def missing_ts(soil: Soil) -> Extra:
+def missing_ts(soil: DirtContext) -> Extra:
     """Without the field on one day, with a null on the next."""
     ts = soil.time_today()
     instead = '"ts":null,' if soil.start // DAY_MS % 2 else ""
@@ -160,11 +160,11 @@ def missing_ts(soil: Soil) -> Extra:
     return rejected(text, "event_at_is_valid")
 
 
-def blank_line(_: Soil) -> Extra:
+def blank_line(_: DirtContext) -> Extra:
     return Extra(0, Line(""))
 
 
-KINDS: dict[str, Callable[[Soil], Extra | None]] = {
+KINDS: dict[str, Callable[[DirtContext], Extra | None]] = {
     make.__name__: make
     for make in (
         duplicate_same_file,

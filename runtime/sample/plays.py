@@ -44,7 +44,7 @@ def damaged(plays: list[Play]) -> list[Play]:
     return [make_play(misdecode(p.artist), misdecode(p.title), p.length) for p in foreign]
 
 
-class Jukebox:
+class PlayPicker:
     """Chooses plays: about 30 % match a catalogue song, 5 % miss one by the length alone."""
 
     def __init__(self, rng: Random, songs: list[Song], pool: int) -> None:

@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from runtime.sample.people import User, make_user
-from runtime.sample.plays import Jukebox, Play
+from runtime.sample.plays import Play, PlayPicker
 from runtime.sample.vocabulary import pick
 
 DAY_MS = 86_400_000
@@ -60,10 +60,10 @@ class Listener:
     free_at: int = 0
 
 
-class Life:
+class Timeline:
     """The users' sessions so far; each user has one session at a time."""
 
-    def __init__(self, rng: Random, users: list[User], jukebox: Jukebox, first_ts: int) -> None:
+    def __init__(self, rng: Random, users: list[User], jukebox: PlayPicker, first_ts: int) -> None:
         self._rng = rng
         self._jukebox = jukebox
         self._first_ts = first_ts

@@ -5,7 +5,7 @@ from random import Random
 
 from runtime.sample import vocabulary
 from runtime.sample.catalogue import Ids, Song
-from runtime.sample.plays import Jukebox, Play
+from runtime.sample.plays import Play, PlayPicker
 
 SONGS_PER_LATE_SONG = 100
 
@@ -19,7 +19,7 @@ def dirty_songs(rng: Random, ids: Ids, songs: list[Song], counts: Counter[str]) 
 
 
 def late_songs(
-    rng: Random, ids: Ids, jukebox: Jukebox, heard: list[Play], counts: Counter[str]
+    rng: Random, ids: Ids, jukebox: PlayPicker, heard: list[Play], counts: Counter[str]
 ) -> list[Song]:
     """Records to deliver after the logs that `heard` was played in.
 

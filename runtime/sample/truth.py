@@ -164,8 +164,8 @@ def chosen_artists(songs: dict[str, CleanSong]) -> dict[str, str | None]:
     """artist_id → name: the most complete row, then the latest year, then the smallest song_id."""
     best: dict[str, tuple[tuple[int, int], CleanSong]] = {}
     for _, song in sorted(songs.items()):
-        place = (song.artist_location, song.artist_latitude, song.artist_longitude)
-        rank = (sum(part is not None for part in place), song.year or 0)
+        city = (song.artist_location, song.artist_latitude, song.artist_longitude)
+        rank = (sum(part is not None for part in city), song.year or 0)
         if song.artist_id not in best or rank > best[song.artist_id][0]:
             best[song.artist_id] = (rank, song)
     return {artist_id: best[artist_id][1].artist_name for artist_id in sorted(best)}

@@ -96,8 +96,8 @@ def under_spark_submit(environ: Mapping[str, str] = os.environ) -> bool:
     return "PYSPARK_GATEWAY_PORT" in environ
 
 
-def _submitted(told: bool | None, environ: Mapping[str, str]) -> bool:
-    return under_spark_submit(environ) if told is None else told
+def _submitted(chosen: bool | None, environ: Mapping[str, str]) -> bool:
+    return under_spark_submit(environ) if chosen is None else chosen
 
 
 def _target(target: str | None, environ: Mapping[str, str], conf: Path, problems: list[str]) -> str | None:

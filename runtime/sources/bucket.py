@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from runtime.errors import SourceError
 from runtime.s3.client import bucket_of
 from runtime.s3.config import SCHEME, Access, split
-from runtime.s3.failures import told
+from runtime.s3.failures import map_s3_errors
 from runtime.sources.filesystem import MARKED, Found, archive_and_member, is_hidden, is_source_name, left_out
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class S3Files:
 
         Raises SourceError when nothing is there, StorageError when the bucket cannot be listed.
         """
-        with told(root, self._access):
+        with map_s3_errors(root, self._access):
             single = self._single(root)
             yield from [single] if single else self._below(root)
 
@@ -131,7 +131,7 @@ class S3Object(io.RawIOBase):
         return b"".join(parts)
 
     def _more(self) -> bool:
-        with told(self._uri, self._access), _objects_own_fault():
+        with map_s3_errors(self._uri, self._access), _objects_own_fault():
             if self._chunks is None:
                 self._chunks = self._requested()
             self._rest = memoryview(next(self._chunks, b""))

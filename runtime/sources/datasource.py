@@ -14,7 +14,7 @@ import runtime.errors
 import runtime.s3
 import runtime.sources
 from runtime.s3.config import Access
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.jsonpaths import Renames
 from runtime.sources.open_file import ContentReader
 from runtime.sources.reading import SCHEMA, read_slices
@@ -62,7 +62,7 @@ class SliceReader(DataSourceReader):
         return [InputPartition(slices) for slices in from_json(self._partitions)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        with ContentReader(Places(self._access)) as content:
+        with ContentReader(FileSystems(self._access)) as content:
             yield from read_slices(partition.value, content, self._renames)
 
 
@@ -85,6 +85,6 @@ def read_here(spark: SparkSession, pieces: Iterable[Slice], renames: Renames, ac
 
     Raises Unreadable.
     """
-    with ContentReader(Places(access)) as content:
+    with ContentReader(FileSystems(access)) as content:
         found = pa.Table.from_batches(read_slices(pieces, content, renames), SCHEMA)
     return spark.createDataFrame(found, COLUMNS)

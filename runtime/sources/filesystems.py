@@ -12,14 +12,14 @@ from runtime.sources.filesystem import FileSystem, Found
 from runtime.sources.local_disk import LocalDisk
 
 
-class Places:
+class FileSystems:
     """The FileSystem of any location, chosen by how it begins."""
 
     def __init__(self, access: Access = AWS) -> None:
         self._disk, self._buckets = LocalDisk(), S3Files(access)
 
     @classmethod
-    def reached(cls, chosen: Chosen) -> Places:
+    def reached(cls, chosen: Chosen) -> FileSystems:
         """Places, buckets reached as the settings say."""
         return cls(chosen_access(chosen))
 

@@ -13,7 +13,7 @@ from json import JSONDecoder
 from typing import Any
 
 from runtime.errors import ConfigError
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.open_file import ContentReader, Unreadable
 
 Renames = Mapping[str, Sequence[str]]
@@ -24,10 +24,10 @@ _BLANKS = " \t\r\n"
 _SPACE = re.compile(f"[{_BLANKS}]*")
 
 
-def read_renames(place: str, fields: Sequence[str], places: Places) -> Renames:
+def read_renames(place: str, fields: Sequence[str], filesystems: FileSystems) -> Renames:
     """What the JSONPaths file there says of these fields. Raises ConfigError, StorageError."""
     try:
-        with ContentReader(places) as content:
+        with ContentReader(filesystems) as content:
             return renames_of(b"".join(content.chunks(place)).decode(), fields)
     except ValueError as error:
         raise ConfigError(f"log_json_paths {place}: {error}") from error

@@ -22,7 +22,7 @@ from runtime.sources.local_disk import LocalDisk
 
 ENCRYPTED = 0x1
 TELL_EVERY = 1000
-Told = Callable[[str, int], object]
+ProgressCallback = Callable[[str, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,17 @@ class Listing:
     example: str = ""
 
 
-def list_source(source: str, root: str, disk: FileSystem | None = None, told: Told | None = None) -> Listing:
+def list_source(
+    source: str, root: str, disk: FileSystem | None = None, on_progress: ProgressCallback | None = None
+) -> Listing:
     """The files of `source` at or below `root`. Raises SourceError when there is no such root.
 
     `told` hears the source and the number of files found so far, now and then.
     """
     files, bad, others, example = [], [], 0, ""
     for number, found in enumerate(_with_members(disk or LocalDisk(), root), start=1):
-        if told and number % TELL_EVERY == 0:
-            told(source, number)
+        if on_progress and number % TELL_EVERY == 0:
+            on_progress(source, number)
         path, uri, size, signature, error = found
         if error is None:
             files.append(Listed(source, path, uri, size, signature))

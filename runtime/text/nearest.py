@@ -22,10 +22,10 @@ def nearest_table(name: str, tables: Iterable[str]) -> str:
     return f"; did you mean {bare[close[0]]}?" if close else ""
 
 
-def no_such_table(asked: str, name: str, tables: Iterable[str]) -> UsageError:
+def no_such_table(command: str, name: str, tables: Iterable[str]) -> UsageError:
     """The error of a command about a table that it was given and the lake does not have."""
     known = sorted(tables)
     return UsageError(
-        f"{asked}: there is no table {name!r}{nearest_table(name, known) or '.'} "
+        f"{command}: there is no table {name!r}{nearest_table(name, known) or '.'} "
         f"The lake holds: {', '.join(known)}."
     )

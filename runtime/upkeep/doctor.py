@@ -18,11 +18,11 @@ from packaging.requirements import Requirement
 
 from runtime.delta.store import PROPERTIES
 from runtime.ledger.drift import changed_rules, changed_shapes
-from runtime.ledger.facts import Contents
+from runtime.ledger.facts import Facts
 from runtime.ledger.history import left_out
 from runtime.ledger.lease import is_held
 from runtime.ledger.rollback import unpublished
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 from runtime.run.plan import left_out_text
 from runtime.s3.config import is_s3
 from runtime.s3.credentials import keys
@@ -38,18 +38,18 @@ COMMAND = "python lakehouse.py"
 CROWDED = 50  # files too many in a table, where the settings name no threshold
 
 
-def examined(place: Place, snapshot: Callable[[], Snapshot]) -> Iterator[Finding]:
+def examined(context: LakeContext, snapshot: Callable[[], Snapshot]) -> Iterator[Finding]:
     """Every finding, machine first. `snapshot` gives the last state. Raises StorageError."""
-    yield from machine(place)
-    known = place.ledger().contents()
+    yield from machine(context)
+    known = context.ledger().contents()
     if known.last is None:
-        yield Finding("lake", f"{place.settings.lake} holds no batch yet; `run` fills it")
+        yield Finding("lake", f"{context.settings.lake} holds no batch yet; `run` fills it")
         return
-    yield from upkeep(place, known)
-    yield from readers(place, snapshot())
+    yield from upkeep(context, known)
+    yield from readers(context, snapshot())
 
 
-def machine(place: Place) -> Iterator[Finding]:
+def machine(context: LakeContext) -> Iterator[Finding]:
     """Python, packages, engines, room on the disk."""
     from runtime.upkeep import engines
 
@@ -57,34 +57,34 @@ def machine(place: Place) -> Iterator[Finding]:
     yield Finding("Python", python, "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer")
     wrong = list(_unfit_packages())
     yield Finding("packages", "; ".join(wrong) or "as declared", "make setup" if wrong else "")
-    yield from engines.findings(place.settings)
-    if not is_s3(place.settings.lake):
-        yield _room(place)
+    yield from engines.findings(context.settings)
+    if not is_s3(context.settings.lake):
+        yield _room(context)
 
 
-def upkeep(place: Place, known: Contents) -> Iterator[Finding]:
+def upkeep(context: LakeContext, known: Facts) -> Iterator[Finding]:
     """Lease, tables as published, rubbish, small files, properties, protocol, rules, unreadable files."""
     assert known.last is not None
-    lease = place.ledger().lease()
+    lease = context.ledger().lease()
     yield Finding("lease", _lease(lease, held=is_held(lease)))
-    tables = {name: table for name, table in place.tables.items() if name in known.last.tables}
-    moved = [] if is_held(lease) else unpublished(place.store, tables, known)
+    tables = {name: table for name, table in context.tables.items() if name in known.last.tables}
+    moved = [] if is_held(lease) else unpublished(context.store, tables, known)
     yield _about(moved, "tables", "all as published", "written to since the last publish", "optimize")
-    files = sum(len(paths) for paths in vacuum.prospect(place, None).files.values())
+    files = sum(len(paths) for paths in vacuum.prospect(context, None).files.values())
     yield Finding(
         "orphan files",
         f"{files:,} that no batch reads" if files else "none",
         f"{COMMAND} vacuum" if files else "",
     )
-    limit = place.settings.compact_after or CROWDED
+    limit = context.settings.compact_after or CROWDED
     crowded = [n for n, t in known.last.tables.items() if t.get("excess", 0) >= limit]
     yield _about(crowded, "small files", "few", "many", "optimize")
-    opened = {name: place.store.open(name, known.last.tables[name]["version"]) for name in tables}
+    opened = {name: context.store.open(name, known.last.tables[name]["version"]) for name in tables}
     loose = [name for name, table in opened.items() if table and not _keeps_history(table)]
     yield _about(loose, "retention", "history is kept", "may lose old versions", "run --full-refresh")
     newer = [name for name, table in opened.items() if table and table.protocol().min_reader_version > 1]
     yield _about(newer, "protocol", "any Delta reader", "needs a newer reader", "run --full-refresh")
-    changed = sorted({*changed_rules(place.tables, known), *changed_shapes(place.tables, known)})
+    changed = sorted({*changed_rules(context.tables, known), *changed_shapes(context.tables, known)})
     yield _about(changed, "rules", "as the rows were made", "changed since", "run --full-refresh")
     bad = ["/".join(path) for path in known.bad]
     yield _about(bad, "source files", "all could be read", "could not be read", "run --retry-bad")
@@ -92,48 +92,48 @@ def upkeep(place: Place, known: Contents) -> Iterator[Finding]:
     yield Finding("file names", " ".join(others) or "all are read")
 
 
-def readers(place: Place, snapshot: Snapshot) -> Iterator[Finding]:
+def readers(context: LakeContext, snapshot: Snapshot) -> Iterator[Finding]:
     """Whether every library opens every table and finds the rows that the batch published."""
     published = {name: snapshot.state.tables[name]["rows"] for name in snapshot.versions}
-    for reader, count in _counts(place, snapshot).items():
+    for reader, count in _counts(context, snapshot).items():
         wrong = [w for name, rows in published.items() if (w := _miscounted(name, rows, count))]
         found = f"{len(published)} tables, {sum(published.values()):,} rows"
         yield Finding(f"read by {reader}", "; ".join(wrong) or found, f"{COMMAND} verify" if wrong else "")
 
 
-def _counts(place: Place, snapshot: Snapshot) -> Mapping[str, Count]:
+def _counts(context: LakeContext, snapshot: Snapshot) -> Mapping[str, Count]:
     from runtime.upkeep import engines
 
     def delta_rs(name: str) -> int:
-        table = place.store.open(name, snapshot.versions[name])
+        table = context.store.open(name, snapshot.versions[name])
         assert table is not None
         # A count alone is read from the log's statistics, and opens no file.
-        column = place.tables[name].column_names[0]
+        column = context.tables[name].column_names[0]
         batches = pa.RecordBatchReader.from_stream(
             QueryBuilder().register("t", table).execute(f"select {column} from t")
         )
         return sum(batch.num_rows for batch in batches)
 
     def duckdb(name: str) -> int:
-        alone = replace(snapshot, tables={name: place.tables[name]})  # or one bad table would fail all
+        alone = replace(snapshot, tables={name: context.tables[name]})  # or one bad table would fail all
         return int(alone.sql(f"select count(*) as n from {name}").column("n")[0].as_py())
 
-    running = engines.reader(place.settings)
+    running = engines.reader(context.settings)
 
     def engine(name: str) -> int:
-        rows = running.read(place.store.uri(name), snapshot.versions[name])
+        rows = running.read(context.store.uri(name), snapshot.versions[name])
         return rows.where("rand() >= 0").count()  # here too: it makes the engine open the files
 
     found = {"delta-rs": delta_rs, "DuckDB": duckdb, running.name.capitalize(): engine}
-    return found | ({"Polars": _polars(place, snapshot)} if _installed("polars") else {})
+    return found | ({"Polars": _polars(context, snapshot)} if _installed("polars") else {})
 
 
-def _polars(place: Place, snapshot: Snapshot) -> Count:
+def _polars(context: LakeContext, snapshot: Snapshot) -> Count:
     import polars
 
     def count(name: str) -> int:
-        uri = place.store.uri(name)
-        options = storage_options(uri, place.store.access)
+        uri = context.store.uri(name)
+        options = storage_options(uri, context.store.access)
         if options is not None:  # Polars has retries of its own, under the same names
             options = {key: value for key, value in options.items() if "retr" not in key} | keys()
         rows = polars.scan_delta(uri, version=snapshot.versions[name], storage_options=options)
@@ -170,16 +170,16 @@ def _installed(package: str) -> bool:
     return True
 
 
-def _room(place: Place) -> Finding:
+def _room(context: LakeContext) -> Finding:
     """Two batches' worth must fit: what a batch reads, written as raw and as typed rows."""
-    folder = place.settings.lake
+    folder = context.settings.lake
     while True:
         try:
             free = shutil.disk_usage(folder).free
             break
         except FileNotFoundError:
             folder = folder.rpartition("/")[0] or "/"
-    short = free < 2 * place.settings.bytes_of_batch
+    short = free < 2 * context.settings.bytes_of_batch
     found = f"{free / 1024**3:,.1f} GiB free at the lake"
     return Finding("disk", found, "make room, or set a smaller batch_bytes" if short else "")
 

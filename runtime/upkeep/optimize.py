@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from runtime.errors import UsageError
 from runtime.ledger.facts import State
-from runtime.ledger.session import Place, standing
+from runtime.ledger.session import LakeContext, write_session
 from runtime.run.compact import compacted
 from runtime.text.nearest import nearest_table
 
@@ -25,17 +25,17 @@ class Compaction:
     state: State | None = None
 
 
-def optimize(place: Place, names: Sequence[str], target_bytes: int | None = None) -> Compaction:
+def optimize(context: LakeContext, names: Sequence[str], target_bytes: int | None = None) -> Compaction:
     """Merge the small files of tables, given by table or layer (all by default).
 
     Raises UsageError for an unknown name, LeaseHeld, Fenced.
     """
-    last = place.last_of(place.ledger().contents())
-    wanted = _selected([n for n in place.tables if n in last.tables], names)
-    with standing(place, "optimize") as held:
+    last = context.last_of(context.ledger().contents())
+    wanted = _selected([n for n in context.tables if n in last.tables], names)
+    with write_session(context, "optimize") as held:
         before = {name: held.last.tables[name] for name in wanted}
-        target = target_bytes or place.settings.target_file_size
-        state = compacted(held.heads, held.last, wanted, target, place)
+        target = target_bytes or context.settings.target_file_size
+        state = compacted(held.heads, held.last, wanted, target, context)
         if state is not None:
             held.publish(state)
     after = (state or held.last).tables

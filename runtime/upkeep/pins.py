@@ -6,28 +6,28 @@ from runtime.errors import UsageError
 from runtime.ledger.facts import pin_row, unpin_row
 from runtime.ledger.history import state_of
 from runtime.ledger.lease import claim
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 
 
-def pin(place: Place, batch: int, label: str) -> None:
+def pin(context: LakeContext, batch: int, label: str) -> None:
     """Keep a batch readable until it is unpinned; a pinned one gets the new label.
 
     Raises UsageError when the batch cannot be read, LeaseHeld, Fenced.
     """
-    ledger = place.ledger()
-    place.last_of(ledger.contents())
-    with claim(ledger, "pin", place.settings.lease_seconds) as owner:
+    ledger = context.ledger()
+    context.last_of(ledger.contents())
+    with claim(ledger, "pin", context.settings.lease_seconds) as owner:
         known = ledger.contents()
         state_of(known, batch)
         if known.pins.get(batch) != label:
             owner.commit([pin_row(batch, label)])
 
 
-def unpin(place: Place, batch: int) -> str:
+def unpin(context: LakeContext, batch: int) -> str:
     """Take the pin from a batch; gives its label. Raises UsageError when it has none."""
-    ledger = place.ledger()
-    place.last_of(ledger.contents())
-    with claim(ledger, "unpin", place.settings.lease_seconds) as owner:
+    ledger = context.ledger()
+    context.last_of(ledger.contents())
+    with claim(ledger, "unpin", context.settings.lease_seconds) as owner:
         pins = ledger.contents().pins
         if batch not in pins:
             listed = ", ".join(map(str, sorted(pins))) or "none"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.ledger.history import reasons
 from runtime.ledger.progress import Progress, Silent
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 from runtime.run.runner import Runner
 from runtime.run.steps.quarantine import collecting
 from runtime.run.steps.silver import READABLE
@@ -59,7 +59,7 @@ class Retried:
 class Quarantine:
     """The rejected records of a lake, as last published."""
 
-    place: Place
+    context: LakeContext
     at: Callable[[], Snapshot]  # the lake as last published
 
     def reasons(self) -> list[dict[str, Any]]:
@@ -94,26 +94,26 @@ class Quarantine:
         Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
         """
         held = self._rows()
-        runner = Runner(self.place.settings, self.place.tables, progress or Silent())
+        runner = Runner(self.context.settings, self.context.tables, progress or Silent())
         state = runner.retry_quarantine() if held else None
         left = self._rows() if state is None else state.tables[self._table]["rows"]
         return Retried(left, state.tables[self._table]["updated"] if state else 0, state)
 
-    def _known(self) -> Contents:
-        known = self.place.ledger().contents()
-        self.place.last_of(known)
+    def _known(self) -> Facts:
+        known = self.context.ledger().contents()
+        self.context.last_of(known)
         return known
 
     @property
     def _table(self) -> str:
-        return collecting(self.place.tables).name
+        return collecting(self.context.tables).name
 
     def _rows(self) -> int:
-        return self.place.last_of(self._known()).tables[self._table]["rows"]
+        return self.context.last_of(self._known()).tables[self._table]["rows"]
 
     def _names(self) -> set[str]:
         """The names of all rules, and of those that rejected a record before they left the code."""
-        judged = [t for t in self.place.tables.values() if isinstance(t.write, Upsert)]
+        judged = [t for t in self.context.tables.values() if isinstance(t.write, Upsert)]
         return {
             READABLE,
             *(name for t in judged for name in t.expectations),

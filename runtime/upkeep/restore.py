@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.errors import SchemaChanged, SourceError, UsageError
 from runtime.ledger.drift import changed_shapes
-from runtime.ledger.facts import Contents, Delivery, State, now
+from runtime.ledger.facts import Delivery, Facts, State, now
 from runtime.ledger.history import state_of
-from runtime.ledger.session import Place, standing
+from runtime.ledger.session import LakeContext, write_session
 from runtime.process.version import code_version
 from runtime.run.availability import unavailable
 
@@ -45,26 +45,26 @@ class Restoration:
         return self.batch_id == self.since
 
 
-def prospect(place: Place, batch: int) -> Restoration:
+def prospect(context: LakeContext, batch: int) -> Restoration:
     """What a restore would do. Raises UsageError for an unknown batch, SchemaChanged."""
-    return _prospect(place, place.ledger().contents(), batch)
+    return _prospect(context, context.ledger().contents(), batch)
 
 
 def restore(
-    place: Place, batch: int, *, allow_unavailable: bool = False, since: int | None = None
+    context: LakeContext, batch: int, *, allow_unavailable: bool = False, since: int | None = None
 ) -> Restoration:
     """Go back to a batch. `since`: only if that is still the last one.
 
     Raises UsageError, SchemaChanged, LeaseHeld, Fenced; SourceError when files that would be new again
     are no longer at their source, unless `allow_unavailable`.
     """
-    found = prospect(place, batch)
+    found = prospect(context, batch)
     _require_available(found, allow_unavailable)
     if found.is_empty:
         return found
     begun = time.monotonic()
-    with standing(place, "restore", also=state_of(place.ledger().contents(), batch)) as held:
-        found = _prospect(place, held.known, batch)
+    with write_session(context, "restore", also=state_of(context.ledger().contents(), batch)) as held:
+        found = _prospect(context, held.known, batch)
         _require_available(found, allow_unavailable)
         if since is not None and found.since != since:
             raise UsageError(
@@ -82,23 +82,23 @@ def restore(
     return Restoration(batch, found.since, found.rows, found.new_again, found.unavailable, state)
 
 
-def _prospect(place: Place, known: Contents, batch: int) -> Restoration:
-    last, there = place.last_of(known), state_of(known, batch)
+def _prospect(context: LakeContext, known: Facts, batch: int) -> Restoration:
+    last, there = context.last_of(known), state_of(known, batch)
     after = known.as_of(batch)
-    if changed := changed_shapes(place.tables, after):
+    if changed := changed_shapes(context.tables, after):
         raise SchemaChanged(
-            f"{place.settings.lake}: batch {batch} holds {', '.join(changed)} with another schema or key "
+            f"{context.settings.lake}: batch {batch} holds {', '.join(changed)} with another schema or key "
             f"than the code declares. Restore it with the code that wrote it, version "
             f"{there.code_version}; then rebuild silver and gold with today's: "
             "python lakehouse.py run --full-refresh"
         )
     again = [d for n, d in sorted(known.deliveries.items()) if _taken(after, n) < _taken(known, n)]
-    names = [n for n in place.tables if n in last.tables or n in there.tables]
+    names = [n for n in context.tables if n in last.tables or n in there.tables]
     rows = {n: (_rows(last, n), _rows(there, n)) for n in names}
-    return Restoration(batch, last.batch_id, rows, again, unavailable(place.settings, again))
+    return Restoration(batch, last.batch_id, rows, again, unavailable(context.settings, again))
 
 
-def _taken(known: Contents, delivery: int) -> float:
+def _taken(known: Facts, delivery: int) -> float:
     """The bytes of a delivery that are in the lake."""
     return WHOLE if delivery in known.ingested else known.partial.get(delivery, (0, 1))[0]
 
@@ -121,7 +121,7 @@ def _require_available(found: Restoration, allowed: bool) -> None:
     )
 
 
-def _state(known: Contents, heads: Heads, there: State, begun: float) -> State:
+def _state(known: Facts, heads: TableVersions, there: State, begun: float) -> State:
     """The state to publish: that of the batch, under its own number and the new versions."""
     names = [*there.tables]
     versions = {name: entry["version"] for name, entry in there.tables.items()} | heads.versions

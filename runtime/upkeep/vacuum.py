@@ -17,8 +17,8 @@ from urllib.parse import unquote
 from runtime.delta.data_files import lying, remove
 from runtime.delta.store import Store, file_list
 from runtime.errors import UsageError
-from runtime.ledger.facts import Contents, State, now, vacuum_row
-from runtime.ledger.session import Place, standing
+from runtime.ledger.facts import Facts, State, now, vacuum_row
+from runtime.ledger.session import LakeContext, write_session
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class Clearance:
         return not self.batches and not any(self.files.values())
 
 
-def prospect(place: Place, history_days: int | None) -> Clearance:
+def prospect(context: LakeContext, history_days: int | None) -> Clearance:
     """What a vacuum would remove. Raises UsageError for a lake without a batch."""
-    return _prospect(place, place.ledger().contents(), history_days)
+    return _prospect(context, context.ledger().contents(), history_days)
 
 
-def vacuum(place: Place, history_days: int | None, *, since: int | None = None) -> Clearance:
+def vacuum(context: LakeContext, history_days: int | None, *, since: int | None = None) -> Clearance:
     """Remove what no kept state reads. `since`: only if that batch is still the last one.
 
     Raises UsageError, LeaseHeld, Fenced.
     """
-    with standing(place, "vacuum") as held:
-        found = _prospect(place, held.known, history_days)
+    with write_session(context, "vacuum") as held:
+        found = _prospect(context, held.known, history_days)
         if since is not None and found.since != since:
             raise UsageError(
                 f"vacuum: batch {found.since} was published while you were asked about batch {since}. "
@@ -56,17 +56,17 @@ def vacuum(place: Place, history_days: int | None, *, since: int | None = None) 
         if found.batches:
             # Said before it is done: whatever stops us, no batch looks readable that is not.
             held.owner.commit([vacuum_row(found.batches)])
-            place.store.flush()
+            context.store.flush()
         for name, files in found.files.items():
-            table = place.store.open(name)
+            table = context.store.open(name)
             if files and table is not None:
                 held.owner.commit([])  # removing needs the lease no less than publishing
                 remove(table, files)
     return replace(found, done=True)
 
 
-def _prospect(place: Place, known: Contents, history_days: int | None) -> Clearance:
-    kept, readings = kept_states(known, history_days), Readings(place.store)
+def _prospect(context: LakeContext, known: Facts, history_days: int | None) -> Clearance:
+    kept, readings = kept_states(known, history_days), Readings(context.store)
     needed = {name: readings.of_all(name, kept) for name in sorted(known.published)}
     spared = {state.batch_id for state in kept}
     lost = [
@@ -75,11 +75,11 @@ def _prospect(place: Place, known: Contents, history_days: int | None) -> Cleara
         if state.batch_id not in spared
         and any(not readings.of(n, t["version"]) <= needed[n] for n, t in state.tables.items())
     ]
-    files = {name: _needless(place, name, paths) for name, paths in needed.items()}
-    return Clearance(lost, files, place.last_of(known).batch_id)
+    files = {name: _needless(context, name, paths) for name, paths in needed.items()}
+    return Clearance(lost, files, context.last_of(known).batch_id)
 
 
-def kept_states(known: Contents, history_days: int | None) -> list[State]:
+def kept_states(known: Facts, history_days: int | None) -> list[State]:
     """The states that stay readable, oldest first."""
     if history_days is None:
         return list(known.readable)
@@ -90,9 +90,9 @@ def kept_states(known: Contents, history_days: int | None) -> list[State]:
     return [s for s in known.readable if s.batch_id in pinned or s.published_at > start]
 
 
-def _needless(place: Place, name: str, needed: Collection[str]) -> dict[str, int]:
+def _needless(context: LakeContext, name: str, needed: Collection[str]) -> dict[str, int]:
     """The files of a table, with their bytes, that are not needed."""
-    table = place.store.open(name)
+    table = context.store.open(name)
     return {} if table is None else {p: size for p, size in lying(table).items() if p not in needed}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runtime.ledger.facts import Contents
+from runtime.ledger.facts import Facts
 from runtime.ledger.history import reasons, records, taken_in
 from runtime.read.keys import key_columns, key_text
 from runtime.run.steps.quarantine import collecting
@@ -30,7 +30,7 @@ def check_keys(connection: duckdb.DuckDBPyConnection, stored: Stored) -> Check:
     )
     is_bronze = isinstance(stored.table.write, Deliver)
     fine = f"{', '.join(columns)} is unique in {stored.rows:,} rows"
-    return judged("keys", stored.table.name, wrong, fine=fine, mend=BACKUP if is_bronze else REBUILD)
+    return judged("keys", stored.table.name, wrong, fine=fine, fix=BACKUP if is_bronze else REBUILD)
 
 
 def check_references(
@@ -43,7 +43,7 @@ def check_references(
             lone = without_partner(connection, stored.all, [column], others[name].all, theirs)
             wrong = (f"{column} = {key_text((value,))}, in {n:,} rows, is not in {name}" for value, n in lone)
             fine = f"every {column} is in {name}"
-            yield judged("references", stored.table.name, wrong, fine=fine, mend=REBUILD)
+            yield judged("references", stored.table.name, wrong, fine=fine, fix=REBUILD)
 
 
 def check_records(
@@ -63,11 +63,11 @@ def check_records(
         for delivery, line, file, n in without_partner(connection, stored.all, RECORD, delivered, RECORD)
     )
     fine = f"every row comes from a record of {' and '.join(names)}"
-    yield judged("records", stored.table.name, wrong, fine=fine, mend=REBUILD)
+    yield judged("records", stored.table.name, wrong, fine=fine, fix=REBUILD)
 
 
 def check_counts(
-    connection: duckdb.DuckDBPyConnection, known: Contents, others: Mapping[str, Stored]
+    connection: duckdb.DuckDBPyConnection, known: Facts, others: Mapping[str, Stored]
 ) -> Iterator[Check]:
     """What the batches counted is what the tables hold."""
     tables = {name: stored.table for name, stored in others.items()}
@@ -75,17 +75,17 @@ def check_counts(
         if isinstance(stored.table.write, Deliver):
             wrong = _delivered_otherwise(connection, known, stored)
             fine = "every batch has the records it delivered"
-            yield judged("counts", name, wrong, fine=fine, mend=BACKUP)
+            yield judged("counts", name, wrong, fine=fine, fix=BACKUP)
     judging = [table for table in tables.values() if isinstance(table.write, Upsert)]
     quarantine = collecting(tables) if any(isinstance(t.write, Collect) for t in tables.values()) else None
     if quarantine is not None and all(i.table.name in others for t in judging for i in t.inputs):
         wrong = _counted_otherwise(connection, known, judging, others, quarantine)
         fine = "delivered = accepted + duplicate + superseded + quarantined; reasons as counted"
-        yield judged("counts", quarantine.name, wrong, fine=fine, mend=REBUILD)
+        yield judged("counts", quarantine.name, wrong, fine=fine, fix=REBUILD)
 
 
 def _delivered_otherwise(
-    connection: duckdb.DuckDBPyConnection, known: Contents, stored: Stored
+    connection: duckdb.DuckDBPyConnection, known: Facts, stored: Stored
 ) -> Iterator[str]:
     """Batches whose rows in a bronze table are not those they inserted, and deliveries not in the ledger."""
     name = stored.table.name
@@ -105,7 +105,7 @@ def _delivered_otherwise(
 
 def _counted_otherwise(
     connection: duckdb.DuckDBPyConnection,
-    known: Contents,
+    known: Facts,
     judging: Sequence[Table],
     others: Mapping[str, Stored],
     quarantine: Table,

@@ -56,7 +56,7 @@ def check_files(
         log = Log(store.uri(table.name), store.access)
         wrong = unreadable or list(_altered(log, listed["path"], marks))
     fine = f"files: {len(listed['path']):,}, rows read: {stored.rows:,}"
-    return judged("files", table.name, wrong, fine=fine, mend=MEND), read
+    return judged("files", table.name, wrong, fine=fine, fix=MEND), read
 
 
 def _lost(listed: Mapping[str, list[Any]], there: Mapping[str, int]) -> Iterator[str]:

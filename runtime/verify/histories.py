@@ -10,13 +10,13 @@ from typing import Any
 
 from runtime.delta.commit_log import Log, added, digest_of
 from runtime.delta.store import Store, file_list
-from runtime.ledger.facts import Contents
+from runtime.ledger.facts import Facts
 from runtime.verify.verdict import Check, first_line, judged
 
 VECTOR = ("storageType", "pathOrInlineDv", "offset")
 MEASURES = ("rows", "files", "bytes")
-LOG_MEND = "Put the table's _delta_log back from a backup."
-HEAD_MEND = "Put it back with: python lakehouse.py optimize (the next run does so, too)"
+LOG_FIX = "Put the table's _delta_log back from a backup."
+HEAD_FIX = "Put it back with: python lakehouse.py optimize (the next run does so, too)"
 
 
 @dataclass
@@ -72,7 +72,7 @@ def _identity(action: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def check_history(
-    store: Store, name: str, known: Contents, *, is_busy: Callable[[], bool]
+    store: Store, name: str, known: Facts, *, is_busy: Callable[[], bool]
 ) -> tuple[list[Check], Mapping[str, str]]:
     """The checks `commits`, `versions` and `head` of a table that the last state holds.
 
@@ -85,33 +85,33 @@ def check_history(
         history = History()
         history.follow(log, max(_versions(known, name)))
     except Exception as damage:
-        found = f"{log.uri}: its log cannot be read: {first_line(damage)}. {LOG_MEND}"
+        found = f"{log.uri}: its log cannot be read: {first_line(damage)}. {LOG_FIX}"
         return [Check("commits", name, False, found)], {}
     beyond = [beyond for beyond in _beyond(there, published) if not is_busy()]
     wrong = [*([history.broken] if history.broken else []), *_edited(known, name, history.digests)]
     noted = sum(len(state.commits.get(name, ())) for state in known.states_of(name))
     fine = f"commit files: {len(history.digests):,}, as they were when published: {noted:,}"
     checks = [
-        judged("commits", name, wrong, fine=fine, mend=LOG_MEND),
+        judged("commits", name, wrong, fine=fine, fix=LOG_FIX),
         judged(
             "versions",
             name,
             [*_sizes(known, name, history), *_opened(store, name, published, history)],
             fine=f"version {published}, rows and files as published",
-            mend=f"The ledger or the table's log was changed. {LOG_MEND}",
+            fix=f"The ledger or the table's log was changed. {LOG_FIX}",
         ),
         judged(
             "head",
             name,
             beyond,
             fine="nothing beyond" if not there or there[-1] <= published else "beyond it a run is at work",
-            mend=HEAD_MEND,
+            fix=HEAD_FIX,
         ),
     ]
     return checks, _marks(known, name, history)
 
 
-def _marks(known: Contents, name: str, history: History) -> dict[str, str]:
+def _marks(known: Facts, name: str, history: History) -> dict[str, str]:
     """What publishes noted of each data file of a table, by its path in the log."""
     marks: dict[str, str] = {}
     for state in known.states_of(name):
@@ -121,18 +121,18 @@ def _marks(known: Contents, name: str, history: History) -> dict[str, str]:
     return marks
 
 
-def _versions(known: Contents, name: str) -> set[int]:
+def _versions(known: Facts, name: str) -> set[int]:
     return {state.tables[name]["version"] for state in known.states_of(name)}
 
 
-def _edited(known: Contents, name: str, digests: Mapping[int, str]) -> Iterator[str]:
+def _edited(known: Facts, name: str, digests: Mapping[int, str]) -> Iterator[str]:
     for state in known.states_of(name):
         for version, (digest, *_) in state.commits.get(name, {}).items():
             if digests.get(int(version), digest) != digest:
                 yield f"its commit file {int(version):020}.json is not as batch {state.batch_id} published it"
 
 
-def _sizes(known: Contents, name: str, history: History) -> Iterator[str]:
+def _sizes(known: Facts, name: str, history: History) -> Iterator[str]:
     """What states say of a table, where its log says otherwise."""
     for state in known.states_of(name):
         entry = state.tables.get(name)

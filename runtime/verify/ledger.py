@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtime.errors import LakehouseError
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.ledger.ledger import Ledger
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 from runtime.verify.verdict import Check, first_line, judged
 
 OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
@@ -15,26 +15,26 @@ NEWEST = 1_000  # commits whose author is looked at: a ledger gets thousands a m
 MEND = "Put the folder _ledger back from a backup"
 
 
-def read_ledger(place: Place) -> tuple[Ledger, Contents] | Check:
+def read_ledger(context: LakeContext) -> tuple[Ledger, Facts] | Check:
     """What the ledger says, or the finding that it cannot be read."""
     try:
-        ledger = place.ledger()
+        ledger = context.ledger()
         return ledger, ledger.contents()
     except LakehouseError:
         raise
     except Exception as damage:
-        found = f"{place.store.uri('_ledger')} cannot be read: {first_line(damage)}. {MEND}."
+        found = f"{context.store.uri('_ledger')} cannot be read: {first_line(damage)}. {MEND}."
         return Check("ledger", None, False, found)
 
 
-def check_ledger(ledger: Ledger, known: Contents) -> Check:
+def check_ledger(ledger: Ledger, known: Facts) -> Check:
     """One finding for the ledger as a whole."""
     wrong = [*_foreign(ledger), *_inconsistent(known)]
     fine = f"batches: {len(known.batches):,}, deliveries: {len(known.deliveries):,}"
-    return judged("ledger", None, wrong, fine=fine, mend=f"{MEND}.")
+    return judged("ledger", None, wrong, fine=fine, fix=f"{MEND}.")
 
 
-def is_sound(known: Contents) -> bool:
+def is_sound(known: Facts) -> bool:
     """Whether the states lead back to a first one, and every delivery they name is there."""
     return not [*_broken_chain(known), *_lost_deliveries(known)]
 
@@ -46,7 +46,7 @@ def _foreign(ledger: Ledger) -> Iterator[str]:
             yield f"its commit {commit['version']} ({commit['operation']}) was made by somebody else"
 
 
-def _inconsistent(known: Contents) -> Iterator[str]:
+def _inconsistent(known: Facts) -> Iterator[str]:
     yield from _broken_chain(known)
     yield from _lost_deliveries(known)
     for state in known.batches.values():
@@ -55,13 +55,13 @@ def _inconsistent(known: Contents) -> Iterator[str]:
             yield f"the records of batch {state.batch_id} do not add up: {_sum(state)}"
 
 
-def _broken_chain(known: Contents) -> Iterator[str]:
+def _broken_chain(known: Facts) -> Iterator[str]:
     for state in known.batches.values():
         if state.base is not None and not (state.base in known.batches and state.base < state.batch_id):
             yield f"batch {state.batch_id} stands on batch {state.base}, which is not in it"
 
 
-def _lost_deliveries(known: Contents) -> Iterator[str]:
+def _lost_deliveries(known: Facts) -> Iterator[str]:
     for state in known.batches.values():
         for delivery in (*state.deliveries, *map(int, state.partial)):
             if delivery not in known.deliveries:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runtime.delta.store import Store, file_list, file_uris
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.engine import Engine
-from runtime.ledger.facts import Contents
+from runtime.ledger.facts import Facts
 from runtime.ledger.progress import Progress
 from runtime.read.diff.changes import Change, TableDiff
 from runtime.read.keys import key_text
 from runtime.read.snapshot import Files
-from runtime.run.batch import Lakeside, derived, rebuilt
-from runtime.run.steps.workbench import Pinned
+from runtime.run.batch import RunContext, derived, rebuilt
+from runtime.run.steps.batch_context import Pinned
 from runtime.table import Deliver, Table
 from runtime.verify.files import Read
 from runtime.verify.reading import Stored, digest, part_of
@@ -38,7 +38,7 @@ class Rebuilding:
 
     store: Store
     tables: Mapping[str, Table]
-    known: Contents
+    known: Facts
     engine: Engine
     progress: Progress
     batch_bytes: int
@@ -79,18 +79,18 @@ def _with_inputs(tables: Mapping[str, Table], names: Collection[str]) -> dict[st
 def _rebuild(work: Rebuilding, beside: Store, tables: Mapping[str, Table]) -> dict[str, Stored]:
     last = work.known.last
     assert last is not None
-    heads = Heads(beside, derived(tables), opened={})
+    heads = TableVersions(beside, derived(tables), opened={})
     bronze_at = {
         name: Pinned(work.store.uri(name), last.tables[name]["version"], last.batch_id)
         for name, table in tables.items()
         if isinstance(table.write, Deliver)
     }
-    shared = Lakeside(tables, heads, work.engine, work.progress)
+    shared = RunContext(tables, heads, work.engine, work.progress)
     rebuilt(shared, work.known, work.batch_bytes, bronze_at)
     return {table.name: _stored(table, heads) for table in derived(tables)}
 
 
-def _stored(table: Table, heads: Heads) -> Stored:
+def _stored(table: Table, heads: TableVersions) -> Stored:
     opened = heads[table.name]
     files = Files(tuple(file_uris(opened)), frozenset(table.column_names))
     return Stored(table, files, sum(file_list(opened)["num_records"]))

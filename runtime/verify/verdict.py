@@ -40,7 +40,7 @@ class Verdict:
         return {"ok": self.ok, "batch_id": self.batch_id, "checks": [asdict(c) for c in self.checks]}
 
 
-def judged(check: str, table: str | None, wrong: Iterable[str], *, fine: str, mend: str) -> Check:
+def judged(check: str, table: str | None, wrong: Iterable[str], *, fine: str, fix: str) -> Check:
     """The check that lists what is wrong, if anything is, and says what to do about it."""
     every = list(wrong)
     if not every:
@@ -48,7 +48,7 @@ def judged(check: str, table: str | None, wrong: Iterable[str], *, fine: str, me
     rest = len(every) - SHOWN
     shown = [*every[:SHOWN], *([f"… and {rest:,} more"] if rest > 0 else [])]
     first, *others = shown
-    return Check(check, table, False, f"{first}. {mend}", others)
+    return Check(check, table, False, f"{first}. {fix}", others)
 
 
 def first_line(error: BaseException) -> str:

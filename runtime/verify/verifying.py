@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from runtime.engine import Engine
 from runtime.errors import DiskFull, NotWritable, UsageError
 from runtime.ledger.drift import changed_rules, changed_shapes
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.ledger.lease import is_held
 from runtime.ledger.ledger import Ledger
-from runtime.ledger.session import Place
+from runtime.ledger.session import LakeContext
 from runtime.table import fingerprints, in_order
 from runtime.text.nearest import nearest_table
 from runtime.verify import contents
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def verify(place: Place, engine: Callable[[], Engine], names: Sequence[str] = ()) -> Verdict:
+def verify(context: LakeContext, engine: Callable[[], Engine], names: Sequence[str] = ()) -> Verdict:
     """Check the tables named, all by default; a bare name means gold.
 
     Damage is told in the verdict, and where a rebuild has no room to be written. Raises UsageError for an
     unknown table and for a lake without a batch, EngineError when the engine does not start.
     """
-    found = read_ledger(place)
+    found = read_ledger(context)
     if isinstance(found, Check):
         return Verdict(None, [found])
     ledger, known = found
-    there = [name for name in place.tables if name in place.last_of(known).tables]
+    there = [name for name in context.tables if name in context.last_of(known).tables]
     wanted = [_named(name, there) for name in names] or there
-    work = _Verifying(place, engine, ledger, known, wanted, is_whole=not names)
+    work = _Verifying(context, engine, ledger, known, wanted, is_whole=not names)
     checks, refused = list[Check](), None
     try:
         for check in work.checks():
@@ -51,7 +51,7 @@ def verify(place: Place, engine: Callable[[], Engine], names: Sequence[str] = ()
     except (NotWritable, DiskFull) as error:  # the other questions need no room to write
         checks.append(Check("rebuild", None, False, f"not compared with a rebuild: {error}"))
         refused = error
-    return Verdict(place.last_of(known).batch_id, checks, refused)
+    return Verdict(context.last_of(known).batch_id, checks, refused)
 
 
 def _named(name: str, there: Sequence[str]) -> str:
@@ -65,10 +65,10 @@ def _named(name: str, there: Sequence[str]) -> str:
 class _Verifying:
     """One state, and the tables of it that are asked about."""
 
-    place: Place
+    context: LakeContext
     engine: Callable[[], Engine]
     ledger: Ledger
-    known: Contents
+    known: Facts
     wanted: Sequence[str]
     is_whole: bool
 
@@ -77,14 +77,14 @@ class _Verifying:
         yield check_ledger(self.ledger, self.known)
         marks: dict[str, Mapping[str, str]] = {}
         for name in self.wanted:
-            checks, marks[name] = check_history(self.place.store, name, self.known, is_busy=self._is_busy)
+            checks, marks[name] = check_history(self.context.store, name, self.known, is_busy=self._is_busy)
             yield from checks
-        with reader(self.place.store) as connection:
+        with reader(self.context.store) as connection:
             reads: dict[str, Read] = {}
             for name in self.wanted:
                 version = self._last.tables[name]["version"]
-                table = self.place.tables[name]
-                check, read = check_files(self.place.store, connection, table, version, marks[name])
+                table = self.context.tables[name]
+                check, read = check_files(self.context.store, connection, table, version, marks[name])
                 yield check
                 if read is not None:
                     reads[name] = read
@@ -94,11 +94,11 @@ class _Verifying:
 
     @property
     def _last(self) -> State:
-        return self.place.last_of(self.known)
+        return self.context.last_of(self.known)
 
     def _is_busy(self) -> bool:
         """Whether someone writes to the lake, or has published since we began."""
-        now = self.place.ledger()
+        now = self.context.ledger()
         return is_held(now.lease()) or now.version != self.ledger.version
 
     def _agreement(self, connection: duckdb.DuckDBPyConnection, reads: Mapping[str, Read]) -> Iterator[Check]:
@@ -113,7 +113,7 @@ class _Verifying:
     @cached_property
     def _outdated(self) -> Mapping[str, str]:
         """Tables that other rules made than the code has now, with the reason."""
-        tables = self.place.tables
+        tables = self.context.tables
         changed = {n: self._since(n) for n in changed_rules(tables, self.known)}
         changed |= dict.fromkeys(changed_shapes(tables, self.known), "another schema or key")
         for table in in_order(tables):  # what is made from them is as old as they are
@@ -140,9 +140,14 @@ class _Verifying:
         if not is_sound(self.known):
             yield Check("rebuild", None, False, "not compared with a rebuild: the ledger is damaged")
             return
-        settings = self.place.settings
-        there = {n: t for n, t in self.place.tables.items() if n in self._last.tables}
+        settings = self.context.settings
+        there = {n: t for n, t in self.context.tables.items() if n in self._last.tables}
         work = Rebuilding(
-            self.place.store, there, self.known, self.engine(), self.place.progress, settings.bytes_of_batch
+            self.context.store,
+            there,
+            self.known,
+            self.engine(),
+            self.context.progress,
+            settings.bytes_of_batch,
         )
         yield from check_rebuilt(work, connection, reads, self._outdated)

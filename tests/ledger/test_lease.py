@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import Fenced, LeaseHeld
-from runtime.ledger.facts import Contents, now
+from runtime.ledger.facts import Facts, now
 from runtime.ledger.lease import Owner, claim, is_held
 from runtime.ledger.ledger import Ledger
 from tests.support.checkout import ROOT
@@ -127,7 +127,7 @@ def test_a_lease_is_held_while_the_block_runs_and_free_after_it(uri: str) -> Non
         assert is_held(lease(uri))
     assert not is_held(lease(uri))
     assert lease(uri)["released"]
-    assert Ledger(uri).contents() == Contents({}, (), {("log_data", "a"): ("1", "cut")})
+    assert Ledger(uri).contents() == Facts({}, (), {("log_data", "a"): ("1", "cut")})
     with claim(Ledger(uri), "vacuum", 60):
         assert lease(uri)["command"] == "vacuum"
 

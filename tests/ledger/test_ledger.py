@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from runtime.errors import Fenced
-from runtime.ledger.facts import EMPTY, Contents, Delivery, State, delivery_row, state_row
+from runtime.ledger.facts import EMPTY, Delivery, Facts, State, delivery_row, state_row
 from runtime.ledger.ledger import Ledger
 
 LEASE = {"id": "1", "released": False}
@@ -46,9 +46,9 @@ def state(batch_id: int, base: int | None = None, **fields: Any) -> State:
     return replace(made, **{"deliveries": [], **fields})
 
 
-def contents(*states: State, deliveries: int = 0) -> Contents:
+def contents(*states: State, deliveries: int = 0) -> Facts:
     """What a ledger with these states and as many deliveries says."""
-    return Contents({n: delivery(n) for n in range(1, deliveries + 1)}, states, {})
+    return Facts({n: delivery(n) for n in range(1, deliveries + 1)}, states, {})
 
 
 def bad_row(path: str, signature: str, error: str) -> dict[str, str]:

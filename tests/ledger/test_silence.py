@@ -10,7 +10,7 @@ from queue import Queue
 import pytest
 
 from runtime.errors import LakehouseError, StorageError
-from runtime.ledger.watchdog import Silence
+from runtime.ledger.watchdog import Watchdog
 from runtime.process.deadline import TICK, answering, ending
 from runtime.s3.config import Access
 
@@ -24,8 +24,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def kept(uri: str, seconds: float = TICK) -> Iterator[Silence]:
-    silence = Silence(uri, ACCESS, seconds)
+def kept(uri: str, seconds: float = TICK) -> Iterator[Watchdog]:
+    silence = Watchdog(uri, ACCESS, seconds)
     silence.start()
     try:
         yield silence

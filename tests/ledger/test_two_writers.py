@@ -23,12 +23,12 @@ from tests.support.scenes import ON_BOTH, OnStage, Stage, batch_of, in_slow, pub
 # Where it is no longer too early, and not yet too late, for another writer to be in the way.
 EARLY = ("before Owner.commit#2", "after Store.clear_scratch#1")
 WRITING = (
-    "after Workbench.append#1",
-    "before Workbench.merge#1",
-    "after Heads.wrote#6",
-    "before Heads.check#1",
+    "after BatchContext.append#1",
+    "before BatchContext.merge#1",
+    "after TableVersions.wrote#6",
+    "before TableVersions.check#1",
 )
-LATE = ("after Heads.check#1", "before Owner.release#1")
+LATE = ("after TableVersions.check#1", "before Owner.release#1")
 SHORT = "--set=lease_seconds=1"
 
 
@@ -79,7 +79,7 @@ def test_what_another_run_took_in_before_we_had_the_lease_is_not_taken_in_again(
     assert lake.table("gold.songplays").arrow().num_rows == 1
 
 
-@pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="before Workbench.merge#1"))
+@pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="before BatchContext.merge#1"))
 def test_a_run_paused_past_its_lease_publishes_nothing_and_is_rolled_back(
     on_stage: OnStage, where: str
 ) -> None:
@@ -102,11 +102,11 @@ def test_a_run_paused_past_its_lease_publishes_nothing_and_is_rolled_back(
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ("after Store.clear_scratch#1", "after Workbench.keep#2"),
-        pytest.param("before Workbench.append#1", "before Heads.check#1", marks=pytest.mark.slow),
-        pytest.param("before Workbench.merge#1", "before Workbench.merge#1", marks=pytest.mark.slow),
-        pytest.param("before DeltaTable.restore#1", "after Workbench.append#2", marks=pytest.mark.slow),
-        pytest.param("before Store.clear_scratch#1", "before Workbench.merge#2", marks=pytest.mark.slow),
+        ("after Store.clear_scratch#1", "after BatchContext.keep#2"),
+        pytest.param("before BatchContext.append#1", "before TableVersions.check#1", marks=pytest.mark.slow),
+        pytest.param("before BatchContext.merge#1", "before BatchContext.merge#1", marks=pytest.mark.slow),
+        pytest.param("before DeltaTable.restore#1", "after BatchContext.append#2", marks=pytest.mark.slow),
+        pytest.param("before Store.clear_scratch#1", "before BatchContext.merge#2", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_that_wakes_up_while_another_works_harms_nothing(
@@ -114,7 +114,7 @@ def test_a_run_that_wakes_up_while_another_works_harms_nothing(
 ) -> None:
     stage = on_stage("corrections")
     lake = stage.lake(f"woken {first}, {second}")
-    assert stage.disturb(lake, "after Workbench.merge#1").code == -signal.SIGKILL  # something to roll back
+    assert stage.disturb(lake, "after BatchContext.merge#1").code == -signal.SIGKILL  # something to roll back
     sleeper = stage.start(lake, first, "pause", SHORT)
     assert sleeper.wait_until_paused()
     wait_until_free(lake)
@@ -128,7 +128,7 @@ def test_a_run_that_wakes_up_while_another_works_harms_nothing(
     assert_the_next_run_leaves_nothing_over(stage, lake)
 
 
-@pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="after Heads.wrote#6"))
+@pytest.mark.parametrize("where", in_slow(*EARLY, *WRITING, *LATE, but="after TableVersions.wrote#6"))
 def test_what_a_stranger_writes_is_found_and_undone(on_stage: OnStage, where: str) -> None:
     stage = on_stage("corrections")
     lake = stage.lake(f"stranger {where}")
@@ -149,7 +149,7 @@ def test_a_stranger_who_writes_while_tables_are_put_back_is_found(
 ) -> None:
     stage = on_stage("corrections")
     lake = stage.lake("stranger in the rollback")
-    assert stage.disturb(lake, "before Heads.check#1").code == -signal.SIGKILL
+    assert stage.disturb(lake, "before TableVersions.check#1").code == -signal.SIGKILL
     restore = DeltaTable.restore
 
     def disturbed(table: DeltaTable, *positional: Any, **named: Any) -> Any:
@@ -178,7 +178,7 @@ def test_a_signal_in_mid_run_releases_the_lease_and_the_next_run_is_right(
 ) -> None:
     stage = on_stage("corrections")
     lake = stage.lake(what)
-    ended = stage.disturb(lake, "after Workbench.merge#1", what)
+    ended = stage.disturb(lake, "after BatchContext.merge#1", what)
     assert ended.code == code, ended.err
     assert ended.err.endswith("the lake stays as last published.\n")
     assert (Ledger(f"{lake}/_ledger").lease() or {})["released"]

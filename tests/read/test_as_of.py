@@ -20,7 +20,7 @@ from lakehouse import Lakehouse
 from runtime.cli import main
 from runtime.engine import Engine
 from runtime.errors import LakehouseError, UsageError
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.ledger.history import instant, state_at
 from runtime.read.engine_query import run_on_engine
 from runtime.read.snapshot import Snapshot
@@ -119,7 +119,7 @@ def test_a_time_includes_all_of_its_last_digit_in_every_form_it_is_given_in() ->
         batch: State(batch, "run", None, f"2026-11-30T20:39:{second}+00:00", {})
         for batch, second in ((1, "36.200300"), (2, "38.500700"), (3, "38.500900"), (4, "59.000000"))
     }
-    known = Contents({}, tuple(states.values()), {})
+    known = Facts({}, tuple(states.values()), {})
     for at, batch in (
         ("2026-11-30 20:39:36", 1),
         ("2026-11-30T20:39:37", 1),

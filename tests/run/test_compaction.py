@@ -10,7 +10,7 @@ from deltalake import CommitProperties
 import gold
 from lakehouse import Lakehouse
 from runtime.delta.store import Store, file_list
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.errors import Fenced, UsageError
 from tests.support.deliveries import Deliveries, play, song
 from tests.support.snapshots import contents
@@ -138,7 +138,7 @@ def test_a_compaction_beside_a_foreign_write_is_not_published(
     users, foreign = store.open("gold.users"), store.open("gold.users")
     assert users is not None
     assert foreign is not None
-    heads = Heads(store, [gold.TABLES["gold.users"]], {"gold.users": users})
+    heads = TableVersions(store, [gold.TABLES["gold.users"]], {"gold.users": users})
     foreign.delete("user_id = 1", commit_properties=CommitProperties())
     with pytest.raises(Fenced, match="someone else wrote"):
         heads.compact("gold.users", 1_000_000, None)

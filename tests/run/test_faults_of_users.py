@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 from gold import users
 from lakehouse import Lakehouse
 from runtime.cli import main
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.errors import LayerError, UsageError
 from runtime.table import Table
 from silver import events
@@ -321,15 +321,15 @@ def test_an_error_in_a_rule_of_silver_names_the_table_too(
 def test_a_commit_of_our_own_that_an_engine_error_hid_is_not_called_a_stranger_s(
     three_batches: Lakehouse, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrote = Heads.wrote
+    wrote = TableVersions.wrote
 
-    def unanswered(heads: Heads, name: str, **named: Any) -> Any:
+    def unanswered(heads: TableVersions, name: str, **named: Any) -> Any:
         if name == "gold.users":
             raise RuntimeError("the engine's answer was lost")
         return wrote(heads, name, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Heads, "wrote", unanswered)
+        patched.setattr(TableVersions, "wrote", unanswered)
         deliveries.logs("4.json", [play("2018-11-04 10:00:00", sessionId=4, level="paid")])
         with pytest.raises(RuntimeError, match="the engine's answer was lost"):
             three_batches.run()

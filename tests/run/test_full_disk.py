@@ -13,8 +13,8 @@ from tests.support.scenes import OnStage, batch_of, published
 
 WHERE = (
     "after Store.clear_scratch#1",
-    "before Workbench.append#1",
-    "before Workbench.merge#1",
+    "before BatchContext.append#1",
+    "before BatchContext.merge#1",
     "before Store.flush#1",
 )
 

@@ -31,14 +31,14 @@ def assert_the_next_run_makes_it_whole(stage: Stage, lake: Path) -> None:
 @pytest.mark.parametrize(
     ("scene", "kills"),
     [
-        ("first run", ["after Store.create#4", "after Workbench.append#7"]),
+        ("first run", ["after Store.create#4", "after BatchContext.append#7"]),
         (
             "corrections",
             [
-                "after Workbench.append#2",
+                "after BatchContext.append#2",
                 "after DeltaTable.restore#1",
-                "after Workbench.merge#2",
-                "after Heads.check#1",
+                "after BatchContext.merge#2",
+                "after TableVersions.check#1",
             ],
         ),
         ("full refresh", ["after Store.create#5", "before Owner.release#1"]),
@@ -56,7 +56,7 @@ def test_a_run_killed_at_a_step_boundary_is_rolled_back_and_done_again(
 
 
 @pytest.mark.parametrize(
-    "where", ["after Workbench.merge#1", pytest.param("before Owner.release#1", marks=pytest.mark.slow)]
+    "where", ["after BatchContext.merge#1", pytest.param("before Owner.release#1", marks=pytest.mark.slow)]
 )
 def test_files_that_changed_or_went_away_before_the_next_run_are_taken_as_they_are_then(
     engine_name: str, tmp_path: Path, where: str

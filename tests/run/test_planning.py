@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import gold
 from gold import users
 from runtime.errors import SourceError
-from runtime.ledger.facts import EMPTY, Contents, State
+from runtime.ledger.facts import EMPTY, Facts, State
 from runtime.run.plan import Batch, NewFile, Work, changed_since, cut_batches, find_work
 from runtime.settings.load import Settings
 from runtime.sources.inspection import Inspected
@@ -33,7 +33,7 @@ from tests.support.deliveries import Deliveries
 LAST = State(1, "run", None, "2026-01-01T00:00:00+00:00", {})
 
 
-def find(sources: Deliveries, known: Contents = EMPTY, *, retry_bad: bool = False) -> Work:
+def find(sources: Deliveries, known: Facts = EMPTY, *, retry_bad: bool = False) -> Work:
     """The work at these sources."""
     return find_work(settings(sources), known, retry_bad=retry_bad)
 
@@ -42,14 +42,14 @@ def settings(sources: Deliveries) -> Settings:
     return Settings(lake="/none", song_data=str(sources.song_data), log_data=str(sources.log_data))
 
 
-def planned(known: Contents, work: Work) -> Contents:
+def planned(known: Facts, work: Work) -> Facts:
     """What the ledger says once this plan is written down, nothing taken in."""
     deliveries = {d.delivery: d for d in (*work.numbered, *work.touched)}
     bad = {(b.source, b.path): (b.signature, b.error) for b in work.bad}
-    return Contents({**known.deliveries, **deliveries}, known.states, {**known.bad, **bad})
+    return Facts({**known.deliveries, **deliveries}, known.states, {**known.bad, **bad})
 
 
-def taken_in(known: Contents, work: Work) -> Contents:
+def taken_in(known: Facts, work: Work) -> Facts:
     """What the ledger says once this work is done."""
     base = known.last.batch_id if known.last else None
     done = [file.delivery for file in work.files]

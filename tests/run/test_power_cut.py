@@ -46,7 +46,7 @@ def test_what_a_run_acknowledged_survives_a_power_cut(on_stage: OnStage, disk: D
     "where",
     [
         "after Owner.commit#1",
-        "after Workbench.merge#1",
+        "after BatchContext.merge#1",
         "after Store.flush#1",
         "before Store.flush#2",
         *(

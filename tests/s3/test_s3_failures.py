@@ -97,15 +97,15 @@ def test_credentials_that_may_not_write_are_told_so_and_may_plan(
 # Before the engine starts, while it reads and writes, and at the commit that publishes.
 BOUNDARIES = (
     "before Store.create#3",
-    "before Workbench.append#2",
-    "before Workbench.merge#1",
+    "before BatchContext.append#2",
+    "before BatchContext.merge#1",
     "before Owner.commit#3",
 )
 
 
 @pytest.mark.engine
 @pytest.mark.long_on_spark
-@pytest.mark.parametrize("where", in_slow(*BOUNDARIES, but="before Workbench.append#2"))
+@pytest.mark.parametrize("where", in_slow(*BOUNDARIES, but="before BatchContext.append#2"))
 def test_a_run_whose_server_is_killed_ends_in_time_and_the_next_one_is_right(
     own_server: S3Server,
     engine: Engine,
@@ -121,7 +121,7 @@ def test_a_run_whose_server_is_killed_ends_in_time_and_the_next_one_is_right(
 
 @pytest.mark.engine
 @pytest.mark.long_on_spark
-@pytest.mark.parametrize("where", in_slow(*BOUNDARIES, but="before Workbench.merge#1"))
+@pytest.mark.parametrize("where", in_slow(*BOUNDARIES, but="before BatchContext.merge#1"))
 def test_a_run_whose_server_answers_no_more_ends_with_its_lease_and_the_next_one_is_right(
     own_server: S3Server,
     engine: Engine,
@@ -179,7 +179,7 @@ def test_a_run_outlives_a_restart_of_its_server(
 ) -> None:
     commands = on(own_server, engine.name, deliveries)
     first_day(deliveries)
-    run = commands.start("run", where="before Workbench.append#2")
+    run = commands.start("run", where="before BatchContext.append#2")
     run.wait_until_paused()
     own_server.kill()
     own_server.start()

@@ -71,7 +71,7 @@ def test_a_large_batch_that_both_sources_have_rejects_in_comes_to_an_end_in_a_bu
     dirty_lake: Lakehouse,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtime.run.steps.workbench.SMALL_BYTES", 0)
+    monkeypatch.setattr("runtime.run.steps.batch_context.SMALL_BYTES", 0)
     lake = bucket_lake(song_data=str(dirty_sample / "song_data"), log_data=str(dirty_sample / "log_data"))
     lake.run()
     assert_same_tables(engine, lake, dirty_lake)

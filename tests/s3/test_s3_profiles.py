@@ -16,14 +16,14 @@ from pyspark import cloudpickle
 
 from lakehouse import Lakehouse
 from runtime.errors import StorageError
-from runtime.process.environment import place
+from runtime.process.environment import set_environment
 from runtime.s3.chosen import chosen_access
 from runtime.s3.config import Access
 from runtime.s3.credentials import keys, provider, refuse_sign_in
 from runtime.s3.options import variables
 from runtime.settings.model import S3
 from runtime.sources.datasource import SourceRecords
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.listing import list_source
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play, song
@@ -126,7 +126,9 @@ def test_a_role_is_asked_for_once_a_process_and_its_keys_do_not_travel_to_worker
     monkeypatch.setenv("AWS_PROFILE", "loader")
     access = Access(server.endpoint)
     for _ in range(3):
-        assert [file.path for file in list_source("s", "s3://listed", Places(access)).files] == ["a.json"]
+        assert [file.path for file in list_source("s", "s3://listed", FileSystems(access)).files] == [
+            "a.json"
+        ]
     given = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": "a-token"}
     assert keys() == given  # for readers that know no profiles
     assert sts.asked == [("base-key", ROLE)]
@@ -181,13 +183,13 @@ def test_what_is_placed_for_one_lake_is_not_taken_for_what_the_environment_says_
     cloudpickle.loads(cloudpickle.dumps(SourceRecords({"s3": json.dumps(Access())})))  # type: ignore[no-untyped-call]
     monkeypatch.setenv("AWS_TIMEOUT", "7s")
     first, second = Access("http://127.0.0.1:9000", "eu-west-1"), Access(None, "eu-north-1")
-    place(variables(first))
+    set_environment(variables(first))
     assert (os.environ["AWS_REGION"], os.environ["AWS_ENDPOINT"]) == ("eu-west-1", "http://127.0.0.1:9000")
     assert chosen_access(S3()) == Access()
-    place(variables(second))
+    set_environment(variables(second))
     assert os.environ["AWS_REGION"] == "eu-north-1"
     assert "AWS_ENDPOINT" not in os.environ
     monkeypatch.setenv("AWS_REGION", "sa-east-1")
     assert chosen_access(S3()) == Access(None, "sa-east-1")
-    place({})
+    set_environment({})
     assert (os.environ["AWS_REGION"], os.environ["AWS_TIMEOUT"]) == ("sa-east-1", "7s")

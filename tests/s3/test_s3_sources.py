@@ -26,7 +26,7 @@ from runtime.s3.chosen import chosen_access
 from runtime.s3.config import Access
 from runtime.settings.model import S3
 from runtime.sources.datasource import SourceRecords
-from runtime.sources.filesystems import Places
+from runtime.sources.filesystems import FileSystems
 from runtime.sources.inspection import inspect
 from runtime.sources.listing import Listing, list_source
 from runtime.sources.open_file import ContentReader
@@ -41,7 +41,7 @@ OpenLake = Callable[..., Lakehouse]
 
 
 def listing(server: S3Server, root: str) -> Listing:
-    return list_source("s", root, Places(Access(server.endpoint, REGION)))
+    return list_source("s", root, FileSystems(Access(server.endpoint, REGION)))
 
 
 def paths(found: Listing) -> list[str]:
@@ -86,7 +86,7 @@ def test_members_of_a_zip_and_compressed_text_are_read_in_place(s3: S3Server) ->
     obstore.put(store, "b.json.gz", gzip.compress(b'{"b":1}\n{"b":2}'))
     found = listing(s3, "s3://packed")
     assert paths(found) == ["a.zip!one.json", "a.zip!two.json", "b.json.gz"]
-    with ContentReader(Places(Access(s3.endpoint, REGION))) as content:
+    with ContentReader(FileSystems(Access(s3.endpoint, REGION))) as content:
         read = [b"".join(content.chunks(file.uri)) for file in found.files]
     assert read == [b'{"a":1}', large, b'{"b":1}\n{"b":2}']
 
@@ -94,7 +94,7 @@ def test_members_of_a_zip_and_compressed_text_are_read_in_place(s3: S3Server) ->
 def test_a_part_of_an_object_is_read_without_the_rest(s3: S3Server) -> None:
     text = b"".join(b"%08d\n" % number for number in range(500_000))
     obstore.put(s3.bucket("large"), "a.json", text)
-    with ContentReader(Places(Access(s3.endpoint, REGION))) as content:
+    with ContentReader(FileSystems(Access(s3.endpoint, REGION))) as content:
         assert b"".join(content.exactly("s3://large/a.json", 9 * 300_000, 27)) == (
             b"00300000\n00300001\n00300002\n"
         )
@@ -103,7 +103,7 @@ def test_a_part_of_an_object_is_read_without_the_rest(s3: S3Server) -> None:
 def test_an_object_that_changes_between_two_requests_is_not_read_as_a_mixture(s3: S3Server) -> None:
     store = s3.bucket("changing")
     obstore.put(store, "a.json", b"1" * 100)
-    stream = Places(Access(s3.endpoint, REGION)).open("s3://changing/a.json")
+    stream = FileSystems(Access(s3.endpoint, REGION)).open("s3://changing/a.json")
     assert stream.read(10) == b"1" * 10
     obstore.put(store, "a.json", b"2" * 100)
     stream.seek(50)
@@ -116,7 +116,7 @@ def test_a_listing_of_thousands_is_told_while_it_goes_on(s3: S3Server) -> None:
     for number in range(2_500):  # as the server stores them; putting each would take longer
         (s3.folder / "data" / "many" / "in" / f"{number:04}.json").write_text("{}")
     told = list[tuple[str, int]]()
-    places = Places(Access(s3.endpoint, REGION))
+    places = FileSystems(Access(s3.endpoint, REGION))
     found = list_source("s", "s3://many/in", places, lambda source, files: told.append((source, files)))
     assert len(found.files) == 2_500
     assert told == [("s", 1_000), ("s", 2_000)]
@@ -132,7 +132,7 @@ def test_what_is_not_there_and_what_refuses_are_told_apart(
         listing(s3, "s3://absent/in")
     nobody = Access(f"http://127.0.0.1:{free_port()}", REGION)
     with pytest.raises(StorageError, match="nothing answers there"):
-        list_source("s", "s3://there/in", Places(nobody))
+        list_source("s", "s3://there/in", FileSystems(nobody))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StorageError, match="the secret access key is wrong") as refusal:
         listing(s3, "s3://there/in")
@@ -158,7 +158,7 @@ def test_a_public_bucket_is_read_without_credentials_and_a_private_one_is_not(
     s3.publish("public")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    places = Places(Access(s3.endpoint, REGION, anonymous=True))
+    places = FileSystems(Access(s3.endpoint, REGION, anonymous=True))
     (listed,) = list_source("s", "s3://public", places).files
     with ContentReader(places) as content:
         assert b"".join(content.chunks(listed.uri)) == b"{}"
@@ -280,8 +280,8 @@ def test_a_worker_without_our_package_reads_a_bucket_with_credentials_of_its_own
 ) -> None:
     obstore.put(s3.bucket("worked"), "a.json", b'{"a":1}\n{"a":2}')
     access = Access(s3.endpoint, REGION)
-    (listed,) = list_source("s", "s3://worked", Places(access)).files
-    with ContentReader(Places(access)) as content:
+    (listed,) = list_source("s", "s3://worked", FileSystems(access)).files
+    with ContentReader(FileSystems(access)) as content:
         slices, _ = cut(listed, inspect(listed, content), 1)
     source = SourceRecords({"partitions": to_json([slices]), "s3": json.dumps(access)})
     plan = cloudpickle.dumps(source)  # type: ignore[no-untyped-call]

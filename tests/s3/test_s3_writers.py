@@ -22,9 +22,9 @@ from tests.support.s3_server import REGION, S3Server
 from tests.support.scenes import in_slow
 
 WHEREVER = (
-    "before Workbench.append#1",
-    "after Workbench.append#2",
-    "before Heads.check#1",
+    "before BatchContext.append#1",
+    "after BatchContext.append#2",
+    "before TableVersions.check#1",
     "before Owner.commit#3",
 )
 # Publishes the next batch, again and again; every other round it first takes the lease by force. Says
@@ -101,7 +101,7 @@ def starting_together(racers: list[subprocess.Popen[str]]) -> list[subprocess.Po
 @pytest.mark.engine
 @pytest.mark.long_on_spark
 @pytest.mark.timeout(4 * PATIENCE)
-@pytest.mark.parametrize("where", in_slow(*WHEREVER, but="after Workbench.append#2"))
+@pytest.mark.parametrize("where", in_slow(*WHEREVER, but="after BatchContext.append#2"))
 def test_a_run_paused_past_its_lease_in_a_bucket_publishes_nothing_and_is_rolled_back(
     s3: S3Server, engine: Engine, deliveries: Deliveries, open_lake: Callable[..., Lakehouse], where: str
 ) -> None:

@@ -2,7 +2,7 @@
 `python -m tests.support.crashing WHERE WHAT LOG COMMAND…`.
 
 A boundary is the moment before or after a call of STEPS. WHERE is its number, from 1 as they come
-(0: nowhere), or its name and number among those, `after Heads.wrote#3`. Each is named in LOG as it is
+(0: nowhere), or its name and number among those, `after TableVersions.wrote#3`. Each is named in LOG as it is
 reached, and at WHERE the process does WHAT. Nothing in the product knows of this: the calls are wrapped
 from outside.
 """
@@ -31,11 +31,11 @@ STEPS = (
     ("runtime.delta.store", "Store", "create"),
     ("runtime.delta.store", "Store", "clear_scratch"),
     ("runtime.delta.store", "Store", "flush"),
-    ("runtime.delta.versions", "Heads", "wrote"),
-    ("runtime.delta.versions", "Heads", "check"),
-    ("runtime.run.steps.workbench", "Workbench", "keep"),
-    ("runtime.run.steps.workbench", "Workbench", "append"),
-    ("runtime.run.steps.workbench", "Workbench", "merge"),
+    ("runtime.delta.versions", "TableVersions", "wrote"),
+    ("runtime.delta.versions", "TableVersions", "check"),
+    ("runtime.run.steps.batch_context", "BatchContext", "keep"),
+    ("runtime.run.steps.batch_context", "BatchContext", "append"),
+    ("runtime.run.steps.batch_context", "BatchContext", "merge"),
     ("deltalake", "DeltaTable", "restore"),
     ("deltalake.table", "TableOptimizer", "compact"),
     ("deltalake.table", "TableOptimizer", "z_order"),

@@ -25,7 +25,7 @@ from silver import events
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, event, play, song
 
-Contents = dict[str, Counter[tuple[object, ...]]]  # by table, its rows and how often each is there
+Facts = dict[str, Counter[tuple[object, ...]]]  # by table, its rows and how often each is there
 Deliver = Callable[[Deliveries], None]
 
 
@@ -241,7 +241,7 @@ def _members(group: int) -> list[int]:
     return found
 
 
-def published(lake: Lakehouse, batch: int | None = None) -> Contents:
+def published(lake: Lakehouse, batch: int | None = None) -> Facts:
     """All a reader sees, without what differs from run to run; empty before the first publish."""
     try:
         seen = lake.at(batch=batch)

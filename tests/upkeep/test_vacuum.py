@@ -11,7 +11,7 @@ import pytest
 
 from lakehouse import Lakehouse
 from runtime.errors import UsageError
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.upkeep.vacuum import kept_states
 from tests.support.deliveries import Deliveries, play
 from tests.support.lakes import daily
@@ -144,12 +144,12 @@ def test_a_pin_can_be_renamed_and_taken_away(open_lake: OpenLake, deliveries: De
 def test_history_days_keeps_what_a_reader_could_ask_for_in_that_time() -> None:
     today = datetime.now(UTC)
     ages = {1: 40, 2: 20, 3: 9, 4: 6, 5: 1}
-    known = Contents({}, tuple(state(batch, today - timedelta(days=age)) for batch, age in ages.items()), {})
+    known = Facts({}, tuple(state(batch, today - timedelta(days=age)) for batch, age in ages.items()), {})
     assert ids(kept_states(known, None)) == [1, 2, 3, 4, 5]
     assert ids(kept_states(known, 7)) == [3, 4, 5]  # batch 3 was current until batch 4 came
     assert ids(kept_states(known, 0)) == [5]
     assert ids(kept_states(known, 365)) == [1, 2, 3, 4, 5]
-    pinned = Contents({}, known.states, {}, pins={1: "kept"}, vacuumed={2: today})
+    pinned = Facts({}, known.states, {}, pins={1: "kept"}, vacuumed={2: today})
     assert ids(kept_states(pinned, 7)) == [1, 3, 4, 5]
 
 

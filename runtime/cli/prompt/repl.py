@@ -36,7 +36,7 @@ class Leave(Exception):
 class Conversation:
     """One lake, and how it is asked: as of which batch, in which form."""
 
-    asked: Invocation
+    invocation: Invocation
     lake: Lakehouse
     snapshot: Snapshot
 
@@ -74,7 +74,7 @@ class Conversation:
                 self._obey(text.strip().rstrip(";"))
             else:
                 for statement in statements(text):
-                    answer(self.asked, self.snapshot, statement)
+                    answer(self.invocation, self.snapshot, statement)
         except KeyboardInterrupt:
             warn("stopped.")
         except LakehouseError as wrong:
@@ -86,7 +86,7 @@ class Conversation:
 
     def _tell(self, message: str) -> None:
         warn(message)
-        if self.asked.debug:
+        if self.invocation.debug:
             warn(traceback.format_exc())
 
     def _obey(self, line: str) -> None:
@@ -102,12 +102,12 @@ class Conversation:
         if not name:
             counted = {n: self.snapshot.state.tables[n]["rows"] for n in self.snapshot.versions}
             rows = [(n, self.lake.tables[n].grain, count) for n, count in counted.items()]
-            emit_rows(("table", "grain", "rows"), rows, self.asked.format)
+            emit_rows(("table", "grain", "rows"), rows, self.invocation.format)
             return
         table = self.snapshot.table(name).table
         columns = [(c.name, c.type, "" if c.required else "yes", c.comment) for c in table.columns]
-        self.asked.say(f"{name}: {table.grain}; key {self._key(name)}")
-        emit_rows(("column", "type", "may be NULL", "meaning"), columns, self.asked.format)
+        self.invocation.say(f"{name}: {table.grain}; key {self._key(name)}")
+        emit_rows(("column", "type", "may be NULL", "meaning"), columns, self.invocation.format)
 
     def _key(self, name: str) -> str:
         return ", ".join(getattr(self.lake.tables[name].write, "key", ())) or "none"
@@ -125,7 +125,7 @@ class Conversation:
     def _format(self, form: str) -> None:
         if form not in FORMATS:
             raise UsageError(f".format: {form!r} is none of {', '.join(FORMATS)}.")
-        self.asked = replace(self.asked, format=form)
+        self.invocation = replace(self.invocation, format=form)
 
     def _help(self, _: str) -> None:
         warn(HELP)

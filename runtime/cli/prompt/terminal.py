@@ -24,12 +24,12 @@ from runtime.cli.prompt.parse import completions, is_complete
 from runtime.cli.prompt.repl import Conversation, Leave
 
 
-def converse(asked: Invocation, *, batch: int | None, as_of: str | None) -> None:
+def converse(invocation: Invocation, *, batch: int | None, as_of: str | None) -> None:
     """Ask and answer until the person leaves. Raises LakehouseError where there is nothing to ask."""
-    lake = asked.open()
-    conversation = Conversation(asked, lake, lake.at(batch=batch, as_of=as_of))
+    lake = invocation.open()
+    conversation = Conversation(invocation, lake, lake.at(batch=batch, as_of=as_of))
     session = _session(conversation)
-    asked.say("One reading statement, ended by a semicolon; .help says what else; Ctrl-D leaves.")
+    invocation.say("One reading statement, ended by a semicolon; .help says what else; Ctrl-D leaves.")
     while True:
         try:
             conversation.say(_line(session, conversation.mark))
@@ -48,12 +48,12 @@ def _line(session: PromptSession[str], mark: str) -> str:
         if came.is_set() and session.app.future is not None and not session.app.future.done():
             session.app.exit(exception=EOFError)
 
-    def told(_signal: int, _frame: FrameType | None) -> None:
+    def on_sigterm(_signal: int, _frame: FrameType | None) -> None:
         came.set()
         if session.app.loop is not None:
             session.app.loop.call_soon_threadsafe(leave)
 
-    before = signal.signal(signal.SIGTERM, told)
+    before = signal.signal(signal.SIGTERM, on_sigterm)
     try:
         return session.prompt(mark, pre_run=leave)
     finally:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from runtime.errors import UsageError
-from runtime.ledger.facts import Contents, State
+from runtime.ledger.facts import Facts, State
 from runtime.read.diff.changes import Diff, TableDiff
 from runtime.read.keys import parse_key
 from runtime.read.query import closed_connection
@@ -48,7 +48,7 @@ def compare(
     return Diff(before.batch_id, after.batch_id, found)
 
 
-def around_optimize(known: Contents, before: State, after: State) -> list[tuple[State, State]]:
+def around_optimize(known: Facts, before: State, after: State) -> list[tuple[State, State]]:
     """The steps between two states that change rows; none where no optimize lies between them.
 
     None either when files of a step are gone: the two states themselves can still be compared.
@@ -63,13 +63,13 @@ def around_optimize(known: Contents, before: State, after: State) -> list[tuple[
     return steps if before is low else [(b, a) for a, b in reversed(steps)]
 
 
-def _names(states: Step, asked: Sequence[str] | None) -> list[str]:
+def _names(states: Step, wanted: Sequence[str] | None) -> list[str]:
     tables = states[0].tables
     known = [n for n in tables if any(n in state.versions for state in states)]
-    if not asked:
+    if not wanted:
         return sorted(known, key=lambda name: LAYERS.index(tables[name].layer))
-    names = [name if "." in name else f"gold.{name}" for name in asked]
-    for name, given in zip(names, asked, strict=True):
+    names = [name if "." in name else f"gold.{name}" for name in wanted]
+    for name, given in zip(names, wanted, strict=True):
         if name not in known:
             raise no_such_table("diff", given, known)
     return list(dict.fromkeys(names))

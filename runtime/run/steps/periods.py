@@ -11,8 +11,8 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from runtime.delta.change_set import NOTHING, Changes
+from runtime.run.steps.batch_context import OLD, BatchContext, as_old, rows_of
 from runtime.run.steps.gold import append, write
-from runtime.run.steps.workbench import OLD, Workbench, as_old, rows_of
 from runtime.table import Periods, Table, Upsert
 
 if TYPE_CHECKING:
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 SINCE, SIDE = "_since", "_side"
 
 
-def merge(bench: Workbench, table: Table, driver: Periods) -> Changes:
+def merge(context: BatchContext, table: Table, driver: Periods) -> Changes:
     """Bring a table of periods up to date with the change set of its input."""
-    changes = bench.changes.get(driver.table.name, NOTHING)
+    changes = context.changes.get(driver.table.name, NOTHING)
     if changes.after is None and changes.before is None:
         return NOTHING
-    if changes.before is None and bench.heads.is_empty(table.name):
-        return append(bench, table, table.build(changes.after))
-    current = bench.read(table)
-    hit = bench.keep(_hit(table, driver, _moved(driver, changes), current))
+    if changes.before is None and context.heads.is_empty(table.name):
+        return append(context, table, table.build(changes.after))
+    current = context.read(table)
+    hit = context.keep(_hit(table, driver, _moved(driver, changes), current))
     days = rows_of(hit.selectExpr(f"min(cast({SINCE} as date)) as day"))
     if days[0]["day"] is None:
         return NOTHING
     touched = current.join(hit, list(driver.key)).where(f"{driver.ends} is null or {driver.ends} >= {SINCE}")
-    recent = bench.read(driver.table).where(f"{driver.day} >= date'{days[0]['day']}'")
+    recent = context.read(driver.table).where(f"{driver.day} >= date'{days[0]['day']}'")
     again = recent.join(hit, list(driver.key)).where(f"{driver.at} >= {SINCE}")
-    rows = bench.keep(table.build(_with_the_row_before(driver, again, touched)))
-    return write(bench, table, rows, touched)
+    rows = context.keep(table.build(_with_the_row_before(driver, again, touched)))
+    return write(context, table, rows, touched)
 
 
 def _moved(driver: Periods, changes: Changes) -> DataFrame:
@@ -72,5 +72,5 @@ def _hit(table: Table, driver: Periods, moved: DataFrame, current: DataFrame) ->
 def _with_the_row_before(driver: Periods, again: DataFrame, touched: DataFrame) -> DataFrame:
     """Input rows to read again, and the row that held just before them as the input row it began with."""
     before = touched.where(f"{driver.begins} < {SINCE}")
-    standing = before.selectExpr(*driver.key, *driver.value, f"{driver.begins} as {driver.at}")
-    return again.unionByName(standing, allowMissingColumns=True)
+    write_session = before.selectExpr(*driver.key, *driver.value, f"{driver.begins} as {driver.at}")
+    return again.unionByName(write_session, allowMissingColumns=True)

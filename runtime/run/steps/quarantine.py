@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from runtime.delta.change_set import NOTHING, Changes
-from runtime.run.steps.workbench import CHANGE, OLD, Workbench, rows_of, with_old
+from runtime.run.steps.batch_context import CHANGE, OLD, BatchContext, rows_of, with_old
 from runtime.table import Collect, Table
 
 if TYPE_CHECKING:
@@ -20,26 +20,26 @@ def collecting(tables: Mapping[str, Table]) -> Table:
     return next(t for t in tables.values() if isinstance(t.write, Collect))
 
 
-def collect(bench: Workbench, table: Table) -> Changes:
+def collect(context: BatchContext, table: Table) -> Changes:
     """Append the rejected records of the table's inputs."""
-    rows = _rejected(bench, table)
+    rows = _rejected(context, table)
     if rows is None:
         return NOTHING
     # Kept first: a union has more partitions than there are tasks to write it, see `Sail.spread`.
-    return Changes(inserted=bench.append(table, bench.keep(rows))["inserted"])
+    return Changes(inserted=context.append(table, context.keep(rows))["inserted"])
 
 
-def replace_rows(bench: Workbench, table: Table, held: DataFrame) -> Changes:
+def replace_rows(context: BatchContext, table: Table, held: DataFrame) -> Changes:
     """Of the rows held so far, those rejected again stay, with the reasons of now; the others leave."""
-    rejected = _rejected(bench, table)
+    rejected = _rejected(context, table)
     if rejected is None:
         changed = held.selectExpr(*table.column_names, f"'delete' as {CHANGE}")
     else:
         changed = _changes(table, with_old(held, rejected, table, KEY, "left"))
-    changed = bench.keep(changed.where(f"{CHANGE} is not null"))
+    changed = context.keep(changed.where(f"{CHANGE} is not null"))
     if not rows_of(changed.selectExpr("1 as one").limit(1)):
         return NOTHING
-    counts = bench.merge(table, KEY, changed, {})
+    counts = context.merge(table, KEY, changed, {})
     return Changes(updated=counts["updated"], deleted=counts["deleted"])
 
 
@@ -54,12 +54,12 @@ def _changes(table: Table, beside: DataFrame) -> DataFrame:
     )
 
 
-def _rejected(bench: Workbench, table: Table) -> DataFrame | None:
+def _rejected(context: BatchContext, table: Table) -> DataFrame | None:
     """The rows that the inputs' rejected records make; None when there are none."""
-    rejects = [bench.changes.get(i.table.name, NOTHING).rejects for i in table.inputs]
+    rejects = [context.changes.get(i.table.name, NOTHING).rejects for i in table.inputs]
     some = next((frame for frame in rejects if frame is not None), None)
     if some is None:
         return None
     columns = ("raw", "_reasons", "_source_file", "_source_line", "_delivery")
     frames = [(some.where("false") if f is None else f).select(*columns) for f in rejects]
-    return table.build(*frames).selectExpr("*", f"cast({bench.batch_id} as bigint) as _batch_id")
+    return table.build(*frames).selectExpr("*", f"cast({context.batch_id} as bigint) as _batch_id")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.delta.change_set import NOTHING, Changes
 from runtime.errors import LakehouseError
-from runtime.run.steps.workbench import (
+from runtime.run.steps.batch_context import (
     CHANGE,
     OLD,
+    BatchContext,
     Bounds,
-    Workbench,
     bounds_of,
     differs,
     old_rows,
@@ -38,16 +38,16 @@ VALID = "_reasons is null"
 COMPETES = f"{VALID} and not _is_repeat"
 
 
-def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes:
+def upsert(context: BatchContext, table: Table, arrived: DataFrame | None) -> Changes:
     """Take records that arrived in the table's input in."""
     if arrived is None:
         return NOTHING
-    staged = stage(bench, table, arrived)
+    staged = stage(context, table, arrived)
     groups = _groups(table, staged)
     bounds = bounds_of(table, (g for g in groups if g["valid"]))
-    merged = _take(bench, table, staged, groups, bounds)
+    merged = _take(context, table, staged, groups, bounds)
     reasons = reasons_of(staged) if _total(groups, "rejected") else {}
-    records = _records(bench, table, staged, groups, merged, bounds)
+    records = _records(context, table, staged, groups, merged, bounds)
     return Changes(
         after=merged.after,
         before=merged.before,
@@ -56,11 +56,11 @@ def upsert(bench: Workbench, table: Table, arrived: DataFrame | None) -> Changes
         rejects=_rejects(staged, arrived) if reasons else None,
         reasons=reasons,
         records=records,
-        lost=(*merged.lost, *(_lost(bench, table, staged, bounds) if records["superseded"] else ())),
+        lost=(*merged.lost, *(_lost(context, table, staged, bounds) if records["superseded"] else ())),
     )
 
 
-def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
+def stage(context: BatchContext, table: Table, records: DataFrame) -> DataFrame:
     """Records as typed rows, kept, with `_reasons` (NULL if none), `_is_repeat` and `_precedence`.
 
     All rules are judged in the projection that parses, and what follows from them reads the kept rows:
@@ -77,7 +77,7 @@ def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
         "_delivery",
         f"array_compact(array(case when record is null then '{READABLE}' end, {checks})) as _failed",
     )
-    return _marked(bench, table, bench.keep(judged)).selectExpr(
+    return _marked(context, table, context.keep(judged)).selectExpr(
         *table.content,
         f"case when array_contains(_failed, '{READABLE}') then array('{READABLE}') "
         "when size(_failed) > 0 then _failed end as _reasons",
@@ -86,23 +86,23 @@ def stage(bench: Workbench, table: Table, records: DataFrame) -> DataFrame:
         "_source_file",
         "_source_line",
         "_delivery",
-        f"cast({bench.batch_id} as bigint) as _batch_id",
+        f"cast({context.batch_id} as bigint) as _batch_id",
     )
 
 
-def _marked(bench: Workbench, table: Table, rows: DataFrame) -> DataFrame:
+def _marked(context: BatchContext, table: Table, rows: DataFrame) -> DataFrame:
     """`_is_repeat`: the same text in the content version of the same file just before this one.
 
     So a record that stays unchanged keeps the precedence of the version that brought it, and one that was
     changed and comes back is as new as the version that brings it back.
     """
     source = table.inputs[0].table
-    groups = bench.redelivered.get(source.name.partition(".")[2])
+    groups = context.redelivered.get(source.name.partition(".")[2])
     if not groups:
         return rows.selectExpr("*", "false as _is_repeat")
     versions = [pair for group in groups for pair in pairwise(group)]
-    files = bench.engine.spark.createDataFrame(versions, "_before bigint, _delivery bigint")
-    known = bench.read(source).select("raw", "_delivery", "_source_line")
+    files = context.engine.spark.createDataFrame(versions, "_before bigint, _delivery bigint")
+    known = context.read(source).select("raw", "_delivery", "_source_line")
     texts = known.selectExpr("raw", "_delivery as _before")
     before = texts.join(files.select("_before"), "_before", "left_semi")
     repeats = (
@@ -144,7 +144,7 @@ def reasons_of(staged: DataFrame) -> dict[str, int]:
 
 
 def _take(
-    bench: Workbench,
+    context: BatchContext,
     table: Table,
     staged: DataFrame,
     groups: list[dict[str, Any]],
@@ -154,23 +154,23 @@ def _take(
     rows, keys = _total(groups, "rows"), _total(groups, "keys")
     if rows == 0:
         return NOTHING
-    late = _is_late(bench, table)
-    competing = _all_records(bench, table, staged) if late else staged.where(COMPETES)
+    late = _is_late(context, table)
+    competing = _all_records(context, table, staged) if late else staged.where(COMPETES)
     if late or keys < rows:
         _require_one_identity(table, competing)
         competing = _winners(table, competing)
-    if bench.heads.is_empty(table.name, bounds):
-        inserted = bench.append(table, competing)["inserted"]
+    if context.heads.is_empty(table.name, bounds):
+        inserted = context.append(table, competing)["inserted"]
         return Changes(after=competing, inserted=inserted)
-    return _merge(bench, table, competing, bounds, newer=not late)
+    return _merge(context, table, competing, bounds, newer=not late)
 
 
-def _all_records(bench: Workbench, table: Table, staged: DataFrame) -> DataFrame:
+def _all_records(context: BatchContext, table: Table, staged: DataFrame) -> DataFrame:
     """Every competing record ever delivered for the keys of this batch."""
     source = table.inputs[0].table
     keys = staged.where(COMPETES).select(*_upsert(table).key).distinct()
-    everything = stage(bench, table, bench.read(source)).where(COMPETES)
-    return bench.keep(everything.join(keys, list(keys.columns), "left_semi"))
+    everything = stage(context, table, context.read(source)).where(COMPETES)
+    return context.keep(everything.join(keys, list(keys.columns), "left_semi"))
 
 
 def _winners(table: Table, rows: DataFrame) -> DataFrame:
@@ -181,11 +181,13 @@ def _winners(table: Table, rows: DataFrame) -> DataFrame:
     return rows.join(best, [*key, "_precedence"], "left_semi")
 
 
-def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *, newer: bool) -> Changes:
+def _merge(
+    context: BatchContext, table: Table, winners: DataFrame, bounds: Bounds, *, newer: bool
+) -> Changes:
     write = _upsert(table)
-    beside = with_old(winners, bench.read(table, bounds), table, write.key, "left")
+    beside = with_old(winners, context.read(table, bounds), table, write.key, "left")
     wins = f"{PRECEDENCE} > {STORED}" if newer else "true"
-    changed = bench.keep(
+    changed = context.keep(
         beside.selectExpr(
             "*",
             f"case when {OLD}{write.key[0]} is null then 'insert' "
@@ -199,10 +201,10 @@ def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *
     if not kinds:
         return NOTHING
     if "update" not in kinds:
-        counts = bench.append(table, changed)
+        counts = context.append(table, changed)
         return Changes(after=changed, inserted=counts["inserted"])
     guard = "and s._precedence > t._delivery * 4294967296 + t._source_line" if newer else ""
-    counts = bench.merge(table, write.key, changed, bounds, guard)
+    counts = context.merge(table, write.key, changed, bounds, guard)
     updated = changed.where(f"{CHANGE} = 'update'")
     before = old_rows(updated, table.content)
     lost = _told(table, updated, loser=OLD, winner="")
@@ -210,7 +212,7 @@ def _merge(bench: Workbench, table: Table, winners: DataFrame, bounds: Bounds, *
 
 
 def _records(
-    bench: Workbench,
+    context: BatchContext,
     table: Table,
     staged: DataFrame,
     groups: list[dict[str, Any]],
@@ -224,8 +226,10 @@ def _records(
     """
     valid = _total(groups, "valid")
     accepted = same = valid
-    if valid and (_is_late(bench, table) or merged.inserted + merged.updated < valid):
-        beside = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
+    if valid and (_is_late(context, table) or merged.inserted + merged.updated < valid):
+        beside = with_old(
+            staged.where(VALID), context.read(table, bounds), table, _upsert(table).key, "inner"
+        )
         accepted, same = _counted(beside, MADE_OF, f"not {differs(table.content)}")
     return {
         "delivered": _total(groups, "records"),
@@ -236,11 +240,11 @@ def _records(
     }
 
 
-def _lost(bench: Workbench, table: Table, staged: DataFrame, bounds: Bounds) -> list[str]:
+def _lost(context: BatchContext, table: Table, staged: DataFrame, bounds: Bounds) -> list[str]:
     """The arrived records that lost to a record of another owner."""
     if _upsert(table).owner is None:
         return []
-    rows = with_old(staged.where(VALID), bench.read(table, bounds), table, _upsert(table).key, "inner")
+    rows = with_old(staged.where(VALID), context.read(table, bounds), table, _upsert(table).key, "inner")
     return _told(table, rows, loser="", winner=OLD)
 
 
@@ -290,9 +294,9 @@ def _collision(table: Table) -> LakehouseError:
     )
 
 
-def _is_late(bench: Workbench, table: Table) -> bool:
+def _is_late(context: BatchContext, table: Table) -> bool:
     """Whether the batch brings records older than some taken in before."""
-    return table.inputs[0].table.name.partition(".")[2] in bench.late
+    return table.inputs[0].table.name.partition(".")[2] in context.late
 
 
 def _upsert(table: Table) -> Upsert:

@@ -30,6 +30,7 @@ class Facts:
     snapshot: Snapshot
     history: Sequence[dict[str, Any]]  # as `Lakehouse.history` gives it
     diff: Callable[[int, int], Diff]
+    lost_to_others: Sequence[str]  # what to know of records that lost to a record of another owner
 
     @cached_property
     def states(self) -> list[dict[str, Any]]:
@@ -63,11 +64,6 @@ class Facts:
     def lost(self) -> dict[str, int]:
         """Records that were delivered and not accepted, by outcome; only outcomes that there were."""
         return {o: n for o, n in self.records.items() if n and o not in ("delivered", "accepted")}
-
-    @property
-    def lost_to_others(self) -> list[str]:
-        """What to know of records that lost to a record of another owner."""
-        return self.lake.lost(self.snapshot.batch_id)
 
     @property
     def layers(self) -> dict[str, list[dict[str, Any]]]:
@@ -114,8 +110,8 @@ class Facts:
     @cached_property
     def insights(self) -> list[tuple[Question, list[dict[str, Any]]]]:
         """The listening questions that have an answer here, each with its rows."""
-        asked = ((question, self._rows(question.sql)) for question in QUESTIONS)
-        return [(question, rows) for question, rows in asked if rows]
+        answers = ((question, self._rows(question.sql)) for question in QUESTIONS)
+        return [(question, rows) for question, rows in answers if rows]
 
     @cached_property
     def previous(self) -> int | None:

@@ -24,13 +24,16 @@ SHOWN_STATES = 60  # batches drawn and listed; a year of hours would fill the pa
 
 
 def report_page(
-    snapshot: Snapshot, history: Sequence[dict[str, Any]], diff: Callable[[int, int], Diff]
+    snapshot: Snapshot,
+    history: Sequence[dict[str, Any]],
+    diff: Callable[[int, int], Diff],
+    lost_to_others: Sequence[str],
 ) -> str:
-    """The report on a snapshot, as HTML; `history` and `diff` are those of its lake.
+    """The report on a snapshot, as HTML; `history`, `diff` and `lost_to_others` are those of its lake.
 
     Raises UsageError where the extra `report` is not installed.
     """
-    facts = Facts(snapshot, history, diff)
+    facts = Facts(snapshot, history, diff, lost_to_others)
     return _template().render(
         facts=facts,
         lake=snapshot.store.root,

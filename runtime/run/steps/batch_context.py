@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runtime.delta import scratch
 from runtime.delta.change_set import Changes
 from runtime.delta.store import Store, repeated_key
-from runtime.delta.versions import Heads
+from runtime.delta.versions import TableVersions
 from runtime.engine import Engine
 from runtime.engine.plain_paths import plain
 from runtime.errors import DeclarationError
@@ -41,18 +41,18 @@ class Pinned(NamedTuple):
 
 
 def _rows_committed(
-    counts: Mapping[str, int], bench: Workbench, table: Table, *_: object
+    counts: Mapping[str, int], context: BatchContext, table: Table, *_: object
 ) -> Mapping[str, int]:
     rows = sum(counts.values())
-    return {"rows": rows, **(bench.heads.added(table.name) if rows else {})}
+    return {"rows": rows, **(context.heads.added(table.name) if rows else {})}
 
 
-def _files_kept(_: object, bench: Workbench, *__: object) -> Mapping[str, int]:
-    return scratch.size(bench.kept, bench.store.access)
+def _files_kept(_: object, context: BatchContext, *__: object) -> Mapping[str, int]:
+    return scratch.size(context.kept, context.store.access)
 
 
 @dataclass
-class Workbench:
+class BatchContext:
     """One batch at work. All writes to the lake's tables go through `append` and `merge`.
 
     `redelivered` lists, by source, the deliveries of each file of this batch that came before as well;
@@ -60,7 +60,7 @@ class Workbench:
     """
 
     engine: Engine
-    heads: Heads
+    heads: TableVersions
     batch_id: int
     content_bytes: int = 0
     renames: Mapping[str, Renames] = field(default_factory=dict)  # by source

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from runtime.sample.lines import Lines
 from runtime.sample.people import User
-from runtime.sample.plays import Jukebox
+from runtime.sample.plays import PlayPicker
 from runtime.sample.sessions import DAY_MS, NEXT_SONG, Event
 from runtime.sample.vocabulary import pick
 
@@ -34,10 +34,12 @@ class Extra(NamedTuple):
     line: Line
 
 
-class Soil:
+class DirtContext:
     """The days so far, as far as dirt refers to them."""
 
-    def __init__(self, rng: Random, lines: Lines, users: list[User], jukebox: Jukebox, first_ts: int) -> None:
+    def __init__(
+        self, rng: Random, lines: Lines, users: list[User], jukebox: PlayPicker, first_ts: int
+    ) -> None:
         self.rng = rng
         self.lines = lines
         self.users = users
