@@ -18,7 +18,7 @@ import gold
 import silver
 from benchmarks.page import parts as benchmark_parts
 from bronze import log_data
-from docs import settings
+from docs import rooms, settings
 from runtime.cli.commands import shared_options
 from runtime.cli.program import SECTIONS, program
 from runtime.export.ddl import Star
@@ -35,7 +35,16 @@ PAGES = (
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{n}.md"
-        for n in ("tables", "commands", "configuration", "input", "export", "adding-a-table", "performance")
+        for n in (
+            "tables",
+            "commands",
+            "configuration",
+            "input",
+            "export",
+            "adding-a-table",
+            "performance",
+            "architecture",
+        )
     ),
 )
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
@@ -282,6 +291,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": configuration,
     "star": star,
     "users-module": users_module,
+    "rooms": rooms.picture,
     "user-levels-module": user_levels_module,
     **benchmark_parts(markdown_table),
 }

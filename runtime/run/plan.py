@@ -19,7 +19,7 @@ from runtime.errors import SourceError
 from runtime.ledger.facts import Delivery, Facts, delivery_row
 from runtime.process.profiling import step
 from runtime.s3.config import is_s3
-from runtime.settings.load import Settings
+from runtime.settings.load import SOURCES, Settings
 from runtime.sources.filesystem import PACKED, SUFFIXES, FileSystem, archive_and_member
 from runtime.sources.filesystems import FileSystems
 from runtime.sources.inspection import MARK_BYTES, Inspected, inspect
@@ -28,7 +28,6 @@ from runtime.sources.local_disk import seconds_to_settle
 from runtime.sources.open_file import ContentReader, Unreadable
 from runtime.sources.slicing import Slice, cut
 
-SOURCES = ("song_data", "log_data")
 # Threads that read files: far away they mostly wait, nearby they mostly work.
 READERS = {False: 4, True: 32}
 ODD_SHOWN = 20
