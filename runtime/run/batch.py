@@ -21,9 +21,10 @@ from runtime.ledger.progress import Progress
 from runtime.ledger.rollback import published_entry
 from runtime.process import profiling
 from runtime.process.version import code_version
-from runtime.run.plan import SOURCES, Batch
+from runtime.run.plan import Batch
 from runtime.run.steps import bronze, gold, periods, quarantine, silver
 from runtime.run.steps.batch_context import BatchContext, Pinned
+from runtime.settings.load import SOURCES
 from runtime.sources.jsonpaths import Renames, mark_of
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, fingerprints, in_order
 

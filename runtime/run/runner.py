@@ -25,11 +25,11 @@ from runtime.run import compact
 from runtime.run.availability import unavailable
 from runtime.run.batch import RunContext
 from runtime.run.layer_faults import layer_error
-from runtime.run.plan import SOURCES, Batch, Seen, Work, changed_since, cut_batches, find_work
+from runtime.run.plan import Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.run.quarantine_retry import retry
 from runtime.s3.config import is_s3
 from runtime.s3.failures import explained
-from runtime.settings.load import Settings
+from runtime.settings.load import SOURCES, Settings
 from runtime.sources.filesystems import FileSystems
 from runtime.sources.jsonpaths import Renames, mark_of, read_renames
 from runtime.sources.listing import BadFile

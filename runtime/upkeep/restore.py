@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runtime.delta.versions import TableVersions
+from runtime.engine import started
 from runtime.errors import SchemaChanged, SourceError, UsageError
 from runtime.ledger.drift import changed_shapes
 from runtime.ledger.facts import Delivery, Facts, State, now
 from runtime.ledger.history import state_of
 from runtime.ledger.session import LakeContext, write_session
 from runtime.process.version import code_version
+from runtime.read.snapshot import Snapshot
 from runtime.run.availability import unavailable
 
 WHOLE = float("inf")
@@ -46,7 +48,7 @@ class Restoration:
 
 
 def prospect(context: LakeContext, batch: int) -> Restoration:
-    """What a restore would do. Raises UsageError for an unknown batch, SchemaChanged."""
+    """What a restore would do. Raises UsageError for an unknown batch, SchemaChanged, LakeDamaged."""
     return _prospect(context, context.ledger().contents(), batch)
 
 
@@ -95,6 +97,9 @@ def _prospect(context: LakeContext, known: Facts, batch: int) -> Restoration:
     again = [d for n, d in sorted(known.deliveries.items()) if _taken(after, n) < _taken(known, n)]
     names = [n for n in context.tables if n in last.tables or n in there.tables]
     rows = {n: (_rows(last, n), _rows(there, n)) for n in names}
+    content = Snapshot(context.store, context.tables, there, lambda: started(context.settings))
+    for name in content.versions:
+        content.files(name)  # raises LakeDamaged where files are gone
     return Restoration(batch, last.batch_id, rows, again, unavailable(context.settings, again))
 
 
