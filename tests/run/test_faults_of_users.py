@@ -127,7 +127,8 @@ def test_a_batch_whose_files_another_program_removed_cannot_be_read_any_more(
         said = capsys.readouterr()
         assert "batch 1 cannot be read any more" in said.err, words
     assert main(["query", "from gold.users", *where]) == 0
-    assert three_batches.verify().ok
+    # The other program's vacuum made commits of its own, and of the last batch nothing is lost.
+    assert {check.check for check in three_batches.verify().checks if not check.ok} <= {"head"}
 
 
 def test_a_lake_whose_files_are_gone_says_so_whatever_is_asked_of_it(
