@@ -58,6 +58,14 @@ def empty(log: Log, declared: bytes) -> None:
     _commit(log, wanted)
 
 
+def is_rearranged(log: Log, version: int, upto: int) -> bool:
+    """Whether the commits after a version moved rows between files and changed none, as OPTIMIZE does."""
+    bodies = (log.read(number) or b"" for number in range(version + 1, upto + 1))
+    actions = [action for body in bodies for action in map(json.loads, body.splitlines())]
+    files = [action[kind] for action in actions for kind in ("add", "remove") if kind in action]
+    return not any(file.get("dataChange", True) for file in files)
+
+
 def content(log: Log, version: int) -> Content:
     """The content of a version, from the commits up to it. Raises ValueError where one is missing."""
     found = Content()

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from runtime.delta.commit_log import Log
-from runtime.delta.revert import revert
+from runtime.delta.revert import is_rearranged, revert
 from runtime.delta.store import Store, file_list, lacks_feature, size
 from runtime.delta.versions import TableVersions
 from runtime.errors import Fenced, LakeDamaged, first_line, is_refused
@@ -111,11 +111,17 @@ def roll_back(
         if unreadable := _unreadable(known, damaged):
             owner.commit([vacuum_row(unreadable)])
     if left is not None:
-        at = {name: opened[name].version() for name in left.tables if name in opened}
-        entries = {n: {**t, "version": at.get(n, t["version"])} for n, t in left.tables.items()}
+        entries = {n: {**t, **_moved(t, opened.get(n))} for n, t in left.tables.items()}
         if damaged or entries != left.tables:
             publish(owner, store, replace(left, tables=entries))
     return opened
+
+
+def _moved(entry: Mapping[str, int], table: DeltaTable | None) -> Mapping[str, int]:
+    """What the ledger has to say of a table whose version is another one now."""
+    if table is None or table.version() == entry["version"]:
+        return {}
+    return {**size(table), "version": table.version()}
 
 
 def unpublished(store: Store, tables: Mapping[str, Table], known: Facts) -> list[str]:
@@ -201,6 +207,7 @@ def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaT
             head.restore(version)
             return head
     except DeltaError as refused:
+        assert isinstance(head, DeltaTable)
         if is_refused(refused):
             raise
         if is_s3(log.uri) and (refusal := explained(refused, log.uri, store.access)):
@@ -208,6 +215,8 @@ def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaT
         if log.versions()[-1] > versions[-1]:
             raise _rival(log.uri) from refused
         if not lacks_feature(refused):
+            if isinstance(declared.write, Deliver) and is_rearranged(log, version, versions[-1]):
+                return head  # OPTIMIZE kept every record, and a VACUUM removed the files from before
             raise Damage(store, declared, version, first_line(refused)) from refused
     try:
         revert(log, version)

@@ -80,6 +80,15 @@ def test_a_full_refresh_rebuilds_what_another_program_removed(
     assert two_batches.run().states == []
 
 
+def test_bronze_that_another_program_optimized_and_vacuumed_loses_nothing(two_batches: Lakehouse) -> None:
+    expected = published(two_batches)
+    optimized_and_vacuumed(folder(two_batches, "bronze.log_data"))
+    two_batches.run()
+    two_batches.run(full_refresh=True)
+    assert published(two_batches) == expected
+    assert two_batches.verify().ok
+
+
 def test_an_earlier_batch_is_not_read_from_a_table_that_began_again(two_batches: Lakehouse) -> None:
     shutil.rmtree(folder(two_batches, "gold.users"))
     two_batches.run(full_refresh=True)
