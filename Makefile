@@ -9,8 +9,16 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --durations=10
 ON_SAIL := $(PYTEST) --engine sail --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+ifeq ($(SLOW),no)
+REST_ON_SAIL := long and not essential and not slow
+REST_ON_SPARK := -m "engine and not essential and not slow and not long_on_spark"
+else
+REST_ON_SAIL := slow or (long and not essential)
+REST_ON_SPARK := --all -m "engine and (slow or long_on_spark or not essential)"
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo cluster-demo test test-slow check bench bench-large notebook dist lock clean FORCE
+.PHONY: help setup demo cluster-demo quick test test-all check bench bench-large notebook dist lock clean FORCE
 MAKEFLAGS += --no-print-directory
 
 help: ## list the verbs
@@ -25,18 +33,21 @@ demo: $(READY) ## raw files to a star schema and back in time, in a minute (ENGI
 cluster-demo: $(READY) dist ## the same gold on a real Spark cluster: a master, two workers, spark-submit (needs Java)
 	@$(BIN)/python -m runtime.demo.cluster_demo
 
+quick: $(READY) ## the tests that start no engine and no process, in under a minute
+	@$(ON_SAIL) -m quick
+
 # Both engines run even when the first fails: one report a change, not two. Sail's tests share the cores, a file
 # to a process; Spark takes them all for itself.
-test: $(READY) ## run the tests, on Sail and then on Spark where Java is there
+test: $(READY) ## the tests of what the README promises: on Sail, and the essentials on Spark where Java is there
 	@status=0; \
-	$(ON_SAIL) -m "not slow" || status=1; \
-	$(PYTEST) --engine spark -m "engine and not slow" || status=1; \
+	$(ON_SAIL) -m "not slow and (essential or not long)" || status=1; \
+	$(PYTEST) --engine spark -m "engine and essential and not slow and not long_on_spark" || status=1; \
 	exit $$status
 
-test-slow: $(READY) ## run the tests with the slow ones
+test-all: $(READY) ## the tests that make test leaves out, for hours (SLOW=no: without those marked slow, as in CI)
 	@status=0; \
-	$(ON_SAIL) || status=1; \
-	$(PYTEST) --engine spark -m engine --all || status=1; \
+	$(ON_SAIL) -m "$(REST_ON_SAIL)" || status=1; \
+	$(PYTEST) --engine spark $(REST_ON_SPARK) || status=1; \
 	exit $$status
 
 check: $(READY) ## lint, formatting and types

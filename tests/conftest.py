@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,45 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ.update(CREDENTIALS)
 
 
+NOT_QUICK = ("engine", "long", "process", "slow")
+# Fixtures that start an engine or a process, here and in test modules.
+STARTING = {"engine", "spark", "dirty_lake", "on_stage", "s3_server"}
+# Those of them that take long: servers, a browser, processes that are killed, a disk of its own.
+LONG = {"on_stage", "s3_server", "own_server", "server", "browser", "cluster", "package", "outputs", "disk"}
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}  # events of Python's audit hooks
+
+
+def fixtures(item: pytest.Item) -> Sequence[str]:
+    """The fixtures of a test, those included that its fixtures use."""
+    return item.fixturenames if isinstance(item, pytest.Function) else ()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make quick` fails a test that starts an engine or a process."""
+    if config.option.markexpr == "quick":
+        sys.addaudithook(refuse_to_start)
+
+
+def refuse_to_start(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail the running test, if there is one, when it starts something."""
+    is_engine = event == "import" and str(arguments[0]).startswith("pysail")
+    if "PYTEST_CURRENT_TEST" in os.environ and (is_engine or event in STARTS):
+        raise RuntimeError("A quick test starts no engine and no process: mark this one `process`.")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=("sail", "spark"), default="sail")
     parser.addoption("--all", action="store_true", help="on Spark, run what takes minutes, too")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What compares Spark with Sail belongs to Spark; what takes Spark minutes, to `make test-slow`."""
+    """What compares Spark with Sail belongs to Spark; what takes Spark minutes, to `make test-all`."""
+    for item in items:
+        if not LONG.isdisjoint(fixtures(item)):
+            item.add_marker("long")
+        if not any(map(item.get_closest_marker, NOT_QUICK)) and STARTING.isdisjoint(fixtures(item)):
+            item.add_marker("quick")
     on_sail = config.getoption("--engine") == "sail"
     absent = "spark_only" if on_sail else "" if config.getoption("--all") else "long_on_spark"
     apart = [item for item in items if item.get_closest_marker(absent)] if absent else []

@@ -24,6 +24,7 @@ from runtime.cli.commands import command
 from runtime.cli.context import Invocation
 from runtime.cli.output import emit_rows
 from runtime.cli.program import SECTIONS, program
+from runtime.engine import Engine
 from runtime.errors import LeaseHeld
 from runtime.ledger.lease import claim
 from runtime.ledger.ledger import Ledger
@@ -74,7 +75,7 @@ class Sample:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def sample(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     """A small dirty sample, with a record a terminal would obey, taken in as several batches."""
     folder = tmp_path_factory.mktemp("cli") / "sample"
     assert main(["sample", "--out", str(folder), "--dirty", *SIZES, "-q"]) == 0
@@ -188,10 +189,12 @@ def test_a_command_has_the_options_of_the_contract(here: Run, name: str, options
     assert "--target" in shared
 
 
+@pytest.mark.process
 def test_the_help_loads_no_engine_and_no_delta() -> None:
     assert not modules_after("--help") & {*ENGINES, "deltalake", "pyarrow", "pandas", "rich"}
 
 
+@pytest.mark.process
 def test_commands_that_start_nothing_load_neither_an_engine_nor_duckdb(sample: Sample) -> None:
     options = " ".join([*sample.options, "--format json"])
     commands = ("plan", "status", "history", "history gold.users", "run")

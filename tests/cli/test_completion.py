@@ -21,6 +21,8 @@ from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play
 from tests.support.pages import blocks
 
+pytestmark = pytest.mark.process
+
 SCRIPT = ROOT / "lakehouse.py"
 # What a shell does with the words before the cursor when TAB is pressed.
 IN_BASH = """

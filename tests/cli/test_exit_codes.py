@@ -11,6 +11,8 @@ import pytest
 from tests.support.checkout import ROOT
 from tests.support.scenes import OnStage, Stage
 
+pytestmark = pytest.mark.long
+
 READING = (
     ["--help"],
     ["--version"],

@@ -17,6 +17,8 @@ from runtime.sources.listing import list_source
 from tests.support.comparing import digests
 from tests.support.deliveries import Deliveries, play, song
 
+pytestmark = pytest.mark.process
+
 CONTROLS = {chr(c) for c in (*range(32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F))} - {"\n"}
 ESCAPE, BIDI = "\x1b]0;owned\x07\x1b[31m\x9b2J", "\u202egnp.exe\u2066"
 

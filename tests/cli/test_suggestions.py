@@ -13,6 +13,8 @@ from runtime.cli import main
 from runtime.errors import LakehouseError
 from runtime.settings.load import load_settings
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     ("line", "meant"),

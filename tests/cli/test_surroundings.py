@@ -16,6 +16,8 @@ from lakehouse import Lakehouse
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play, song
 
+pytestmark = pytest.mark.process
+
 # Root may write everywhere, unless it gives these rights away.
 RIGHTS = "-dac_override,-dac_read_search,-fowner"
 AS_ANYBODY = ["setpriv", f"--bounding-set={RIGHTS}", f"--inh-caps={RIGHTS}"] if os.geteuid() == 0 else []

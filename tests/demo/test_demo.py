@@ -13,6 +13,8 @@ from lakehouse import Lakehouse
 from runtime.demo.demo import different
 from tests.support.checkout import ROOT, check_out, demonstrated, lines_without_times, python
 
+pytestmark = pytest.mark.process
+
 GOLD = ["gold.songplays", "gold.users", "gold.songs", "gold.artists", "gold.time"]
 
 

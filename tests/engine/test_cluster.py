@@ -25,7 +25,7 @@ from tests.support.checkout import ROOT, check_out
 from tests.support.s3_server import REGION, S3Server, upload
 
 # Seconds: 60 on two idle cores, and many times that where ten others work.
-pytestmark = [pytest.mark.engine, pytest.mark.spark_only, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.engine, pytest.mark.spark_only, pytest.mark.timeout(1800), pytest.mark.long]
 Submit = Callable[..., "Submitted"]
 GOLD = [table.name for table in gold.GOLD]
 # The libraries, but not the project: an editable install comes in through site, which -S leaves out.

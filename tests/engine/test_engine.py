@@ -21,6 +21,8 @@ from runtime.settings.load import Settings
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play
 
+pytestmark = pytest.mark.process
+
 INTERRUPTED = """
 import os, signal, time
 from runtime import engine

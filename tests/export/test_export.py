@@ -30,6 +30,8 @@ from tests.support.deliveries import Deliveries, event, play, song
 from tests.support.postgres import Server, running
 from tests.support.s3_server import S3Server
 
+pytestmark = pytest.mark.process
+
 NASTY = "a\\b\"c'd, é 日本 \\N {} \\. %s $1"
 # For each number it reads: an export, in a process of its own, that kills itself before that statement or
 # within that COPY. Says how the process ended.
@@ -303,6 +305,7 @@ def test_an_export_killed_at_any_point_wrote_nothing_and_the_next_one_writes_all
     assert in_target(uri) == batches[4]
 
 
+@pytest.mark.essential
 def test_the_command_tells_what_it_did_and_the_second_time_that_there_was_nothing(
     command: Callable[..., Ended], uri: str
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_block_that_fails_releases_the_lease(uri: str) -> None:
     assert not is_held(lease(uri))
 
 
+@pytest.mark.process
 def test_a_live_holder_is_named_to_whoever_comes_second(uri: str, start: Callable[..., Holder]) -> None:
     holder = start("run --full-refresh")
     assert holder.claims() == "held"
@@ -152,6 +153,7 @@ def test_a_live_holder_is_named_to_whoever_comes_second(uri: str, start: Callabl
         pass
 
 
+@pytest.mark.process
 def test_a_killed_holder_is_succeeded_at_once(uri: str, start: Callable[..., Holder]) -> None:
     holder = start()
     assert holder.claims() == "held"
@@ -164,6 +166,7 @@ def test_a_killed_holder_is_succeeded_at_once(uri: str, start: Callable[..., Hol
         assert lease(uri)["pid"] == os.getpid()
 
 
+@pytest.mark.process
 def test_a_holder_in_a_container_is_not_taken_for_dead_because_its_pid_is_another_one_here(uri: str) -> None:
     """Containers of one machine share its boot id, but not their pids."""
     inside = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
@@ -181,6 +184,7 @@ def test_a_holder_in_a_container_is_not_taken_for_dead_because_its_pid_is_anothe
         holder.end()
 
 
+@pytest.mark.process
 def test_a_holder_that_sleeps_past_its_heartbeat_is_succeeded_and_publishes_nothing_more(
     uri: str, start: Callable[..., Holder]
 ) -> None:
@@ -239,6 +243,7 @@ def claimed(uri: str) -> Ledger:
     return ledger
 
 
+@pytest.mark.process
 def test_of_claims_at_the_same_time_exactly_one_wins(start: Callable[..., Holder]) -> None:
     holders = [start(f"run {number}") for number in range(3)]
     for holder in holders:

@@ -20,6 +20,9 @@ from runtime.run import runner
 from tests.support.deliveries import Deliveries, play
 from tests.support.scenes import ON_BOTH, OnStage, Stage, batch_of, in_slow, published
 
+pytestmark = pytest.mark.long
+
+
 # Where it is no longer too early, and not yet too late, for another writer to be in the way.
 EARLY = ("before Owner.commit#2", "after Store.clear_scratch#1")
 WRITING = (
@@ -48,7 +51,9 @@ def assert_the_next_run_leaves_nothing_over(stage: Stage, lake: Path) -> None:
     assert stage.open(lake).plan()["unpublished"] == []
 
 
-@pytest.mark.parametrize("number", [3, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [pytest.param(3, marks=pytest.mark.essential), pytest.param(6, marks=pytest.mark.slow)]
+)
 def test_of_runs_started_together_one_works_and_the_others_say_who(on_stage: OnStage, number: int) -> None:
     stage = on_stage("corrections")
     lake = stage.lake(f"started together {number}")

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.checkout import ROOT
 
+pytestmark = pytest.mark.process
+
 BODY = """
 import atexit, sys, threading, time
 from runtime.process.exit import leave

@@ -18,6 +18,8 @@ from runtime.process.cpu_time import age_of_process, cpu_seconds
 from runtime.process.profiling import REST, START, Span, step
 from tests.support.deliveries import Deliveries, play, song
 
+pytestmark = pytest.mark.process
+
 OpenLake = Callable[..., Lakehouse]
 PART = {"table", "step", "times", "seconds", "cpu", "rows", "files", "bytes"}
 

@@ -188,6 +188,7 @@ def test_no_other_library_computes_a_value_of_a_table() -> None:
     assert {file: names for file, names in found.items() if names} == {}
 
 
+@pytest.mark.process
 def test_importing_the_layers_imports_no_engine() -> None:
     heavy = "{'pyspark', 'pysail', 'duckdb', 'delta', 'pandas', 'polars'}"
     told = subprocess.run(

@@ -15,6 +15,8 @@ from benchmarks.cases import Workspace, first_loads, one_more_day, timed
 from benchmarks.data import sources
 from benchmarks.processes import Failed, run
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Workspace:

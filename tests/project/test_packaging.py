@@ -1,10 +1,11 @@
 """What an installer, a linter and a newcomer rely on: pins, reasons and verbs."""
 
+import os
 import re
 import subprocess
 import tomllib
 from importlib.metadata import distributions
-from itertools import chain
+from itertools import chain, product
 
 import pytest
 from packaging.requirements import Requirement
@@ -18,8 +19,8 @@ LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 VERBS = {
-    "help", "setup", "demo", "cluster-demo", "test", "test-slow", "check", "bench", "bench-large", "notebook",
-    "dist", "lock", "clean",
+    "help", "setup", "demo", "cluster-demo", "quick", "test", "test-all", "check", "bench", "bench-large",
+    "notebook", "dist", "lock", "clean",
 }  # fmt: skip
 NEED_NO_ENVIRONMENT = {"help", "clean"}
 
@@ -89,6 +90,7 @@ def test_every_ignored_rule_and_warning_has_its_reason_beside_it() -> None:
     assert [line for line in ignores if line != '    "error",' and not has_reason(line)] == []
 
 
+@pytest.mark.process
 def test_make_help_lists_every_verb() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(re.findall(r"^  make (\S+)", shown.stdout, flags=re.MULTILINE)) == VERBS
@@ -99,3 +101,32 @@ def test_every_verb_that_needs_the_environment_makes_it_first() -> None:
     assert set(verbs) == VERBS
     without = {verb for verb, prerequisites in verbs.items() if "$(READY)" not in prerequisites}
     assert without == NEED_NO_ENVIRONMENT
+
+
+def test_every_verb_that_the_documentation_names_is_one_of_the_makefile() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    assert set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text)) <= VERBS
+
+
+def selected(*words: str) -> dict[str, str]:
+    """By engine, the expression of markers that a verb of make gives to pytest."""
+    own = {"PATH": os.environ["PATH"]}  # without the variables of a make that runs this test
+    shown = subprocess.run(
+        ["make", "-n", *words], cwd=ROOT, env=own, capture_output=True, text=True, check=True
+    )
+    return dict(re.findall(r'--engine (\w+)[^"\n]*-m "([^"]+)"', shown.stdout))
+
+
+@pytest.mark.parametrize("engine", ["sail", "spark"])
+@pytest.mark.process
+def test_make_test_and_make_test_all_run_every_test_once_and_ci_leaves_out_the_slow(engine: str) -> None:
+    test, rest, rest_in_ci = (selected(*w)[engine] for w in (["test"], ["test-all"], ["test-all", "SLOW=no"]))
+    for values in product((False, True), repeat=4):
+        marked = dict(zip(("essential", "long", "long_on_spark", "slow"), values, strict=True)) | {
+            "engine": True
+        }
+        runs, runs_later, runs_in_ci = (eval(e, {}, marked) for e in (test, rest, rest_in_ci))
+        assert runs is not runs_later
+        left_out = marked["slow"] or (engine == "spark" and marked["long_on_spark"])
+        assert (runs or runs_in_ci) is not left_out

@@ -21,7 +21,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.getbasetemp()
 
 
-@pytest.mark.parametrize("page", TOLD, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.long] * (p.name != "README.md")) for p in TOLD],
+    ids=lambda page: page.name,
+)
+@pytest.mark.process
 def test_every_command_and_python_block_of_a_page_does_what_it_shows(page: Path, root: Path) -> None:
     text = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as short:  # a long name makes columns that do not fit into a page
@@ -61,6 +66,7 @@ def test_a_line_of_dots_stands_for_lines_left_out_and_for_nothing_else(
     assert shows(shown, printed) is is_so
 
 
+@pytest.mark.process
 def test_after_the_worked_example_the_layer_is_the_one_we_have(tmp_path: Path, root: Path) -> None:
     before_user_levels(folder := tmp_path / "before", root)
     for block in blocks((ROOT / "docs" / "adding-a-table.md").read_text(encoding="utf-8")):

@@ -16,6 +16,8 @@ from tests.support.comparing import digests
 from tests.support.deliveries import Deliveries, play, song
 from tests.support.hostile_queries import DUCKDB, SPARK
 
+pytestmark = pytest.mark.process
+
 CONTROLS = {chr(code) for code in (*range(32), *range(127, 160), 0x202E)} - {"\n"}
 
 

@@ -22,6 +22,8 @@ from tests.support.comparing import DERIVED
 from tests.support.deliveries import Deliveries, event, song
 from tests.support.snapshots import contents
 
+pytestmark = pytest.mark.long
+
 LOGS, SONGS = "log_data", "song_data"
 JUDGED = tuple(name for name in DERIVED if name != "silver.quarantine")
 Record = dict[str, Any]

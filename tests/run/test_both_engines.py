@@ -28,6 +28,7 @@ def run_on_sail(lake: Path, sources: Deliveries) -> None:
     subprocess.run([str(part) for part in command], check=True, cwd=lake.parent, capture_output=True)
 
 
+@pytest.mark.essential
 def test_batches_on_sail_spark_and_sail_equal_one_batch_on_spark(
     open_lake: Callable[..., Lakehouse],
     engine: Engine,

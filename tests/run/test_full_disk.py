@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.scenes import OnStage, batch_of, published
 
+pytestmark = pytest.mark.process
+
 WHERE = (
     "after Store.clear_scratch#1",
     "before BatchContext.append#1",

@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.spark_only,
     pytest.mark.skipif(not CHILDREN.exists(), reason="finds the children of a process in Linux's /proc"),
+    pytest.mark.long,
 ]
 
 

@@ -11,6 +11,8 @@ import pytest
 from tests.support.deliveries import play
 from tests.support.scenes import SCENES, OnStage, Stage, any_boundary, batch_of, published
 
+pytestmark = pytest.mark.long
+
 KILLED = -9
 
 
@@ -31,7 +33,9 @@ def assert_the_next_run_makes_it_whole(stage: Stage, lake: Path) -> None:
 @pytest.mark.parametrize(
     ("scene", "kills"),
     [
-        ("first run", ["after Store.create#4", "after BatchContext.append#7"]),
+        pytest.param(
+            "first run", ["after Store.create#4", "after BatchContext.append#7"], marks=pytest.mark.essential
+        ),
         (
             "corrections",
             [

@@ -10,7 +10,13 @@ from lakehouse import Lakehouse
 from tests.support.deliveries import Deliveries, play
 from tests.support.snapshots import Rows, contents
 
-pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.long_on_spark,
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.long,
+]
 OpenLake = Callable[..., Lakehouse]
 BATCHES = 48
 

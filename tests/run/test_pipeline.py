@@ -34,6 +34,7 @@ def everything(_: str) -> bool:
     return True
 
 
+@pytest.mark.essential
 def test_a_dirty_sample_gives_the_answers_known_while_it_was_made(
     dirty_lake: Lakehouse, dirty_sample: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_batch_size_does_not_matter(
     assert_same_tables(engine, lake, dirty_lake)
 
 
+@pytest.mark.essential
 def test_late_songs_and_corrected_songs_link_their_plays_anew(
     dirty_lake: Lakehouse, dirty_sample: Path, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def changes_of_plan(lake: Lakehouse) -> list[tuple[int, int, str]]:
     return [tuple(row.values()) for row in found]
 
 
+@pytest.mark.essential
 def test_the_known_answers_come_out(one_run: Lakehouse) -> None:
     counted = {name: t["rows"] for name, t in one_run.status()["tables"].items()}
     assert {n: counted[n] for n in GOLD} == {

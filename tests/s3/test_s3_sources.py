@@ -240,6 +240,7 @@ def test_empty_variables_are_none_for_every_client(
 
 
 @pytest.mark.parametrize("command", ["plan", "status"])
+@pytest.mark.process
 def test_without_an_endpoint_it_is_amazon_that_is_asked(command: str, tmp_path: Path) -> None:
     """By our own client and by delta-rs; a proxy of the test's own says whom they asked for."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:

@@ -21,6 +21,8 @@ from tests.support.s3_commands import PATIENCE, Commands, assert_same_contents, 
 from tests.support.s3_server import REGION, S3Server
 from tests.support.scenes import in_slow
 
+pytestmark = pytest.mark.long
+
 WHEREVER = (
     "before BatchContext.append#1",
     "after BatchContext.append#2",

@@ -574,6 +574,7 @@ def test_a_missing_sample_is_answered_with_the_command_that_makes_it(repository:
 # Cost
 
 
+@pytest.mark.process
 def test_loading_needs_no_engine() -> None:
     code = (
         "import sys; import runtime.settings.load as s; s.load_settings(environ={});"

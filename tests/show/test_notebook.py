@@ -24,6 +24,8 @@ from runtime.sample import write_sample
 from tests.support.checkout import ROOT
 from tests.support.notebooks import environment_of, execute
 
+pytestmark = pytest.mark.long
+
 NOTEBOOK = ROOT / "notebooks" / "explore.ipynb"
 RUN = "from lakehouse import Lakehouse; Lakehouse.open().run()"
 SCREENSHOTS = Path("data/screenshots")  # for whoever changes the notebook to look at

@@ -18,6 +18,8 @@ from runtime.sample import write_sample
 from tests.support.checkout import lines_without_times
 from tests.support.notebooks import environment_of, execute
 
+pytestmark = pytest.mark.process
+
 RUN = "from lakehouse import Lakehouse\nreport = Lakehouse.open().run()"
 
 

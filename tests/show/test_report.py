@@ -22,6 +22,8 @@ from runtime.text.amounts import when
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, event, play, song
 
+pytestmark = pytest.mark.process
+
 HOSTILE = "</td><script>alert('x')</script>\u202e\x1b[31m"
 
 

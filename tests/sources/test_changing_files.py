@@ -19,7 +19,7 @@ from tests.support.comparing import DERIVED
 from tests.support.deliveries import Deliveries
 from tests.support.snapshots import contents
 
-pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark]
+pytestmark = [pytest.mark.engine, pytest.mark.long_on_spark, pytest.mark.long]
 JUDGED = tuple(name for name in DERIVED if name != "silver.quarantine")
 BY_SESSION = ("silver.events", "gold.songplays")
 

@@ -19,6 +19,8 @@ from runtime.sources.listing import list_source
 from runtime.sources.slicing import Slice, cut, pack, to_json
 from tests.support.worker import IN_A_WORKER
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def slices(tmp_path: Path) -> list[Slice]:

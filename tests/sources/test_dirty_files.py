@@ -20,6 +20,8 @@ from tests.support.comparing import digests
 from tests.support.deliveries import Deliveries, event, song
 from tests.support.dirty_files import FILES, MAX_UNPACKED, BadFile
 
+pytestmark = pytest.mark.process
+
 # To the user root nothing is unreadable, unless two capabilities are given up for good.
 UNPRIVILEGED = """
 import ctypes, os, sys

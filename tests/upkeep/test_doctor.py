@@ -15,6 +15,8 @@ from runtime.cli import main
 from runtime.upkeep import doctor, engines
 from tests.support.deliveries import Deliveries, play, song
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def lake(open_lake: Callable[..., Lakehouse], deliveries: Deliveries) -> Lakehouse:

@@ -17,6 +17,8 @@ from runtime.cli.quarantine import LONGEST, ranges
 from runtime.errors import UsageError
 from tests.support.deliveries import Deliveries, event, play, song
 
+pytestmark = pytest.mark.process
+
 OpenLake = Callable[..., Lakehouse]
 Shown = Callable[..., str]
 
