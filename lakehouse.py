@@ -5,11 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from runtime.errors import UsageError
-from runtime.process import allocator, limits, streams
-from runtime.process.exit import leave
 
 if TYPE_CHECKING:
     from runtime.lake import Lakehouse
@@ -17,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["Lakehouse"]
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
+ROOT = Path(__file__).resolve().parent
+REEXECUTED = "_LAKEHOUSE_REEXECUTED"  # set for the process that replaces this one: it must not do so again
 
 
 def __getattr__(name: str) -> object:
@@ -31,8 +30,39 @@ def __getattr__(name: str) -> object:
     return Lakehouse
 
 
+def use_environment() -> None:
+    """Replace this process by the Python of `make setup`, if there is one and this Python lacks a package."""
+    python = ROOT / ".venv" / "bin" / "python"
+    is_second = os.environ.pop(REEXECUTED, None) is not None
+    if is_second or not python.exists() or (ROOT / ".venv").samefile(sys.prefix):
+        return
+    if lacks_packages():
+        os.environ[REEXECUTED] = "1"
+        os.execv(python, [str(python), *sys.argv])
+
+
+def lacks_packages() -> bool:
+    """Whether a package that pyproject.toml declares is missing here, or has a version it does not allow."""
+    try:
+        import tomllib
+        from importlib.metadata import version
+
+        from packaging.requirements import Requirement
+
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        declared = map(Requirement, project["dependencies"])
+        return not all(package.specifier.contains(version(package.name)) for package in declared)
+    except ImportError:  # a Python older than 3.11 has no tomllib
+        return True
+    except FileNotFoundError:  # installed, not a checkout
+        return False
+
+
 def main() -> int:
     """Run the command line; gives the exit code."""
+    from runtime.errors import UsageError
+    from runtime.process import allocator, limits, streams
+
     streams.make_usable()
     try:
         limits.require_files()
@@ -49,8 +79,9 @@ def main() -> int:
     allocator.give_back(at_once=True)  # Arrow is loaded before a run knows its size
     try:
         from runtime.cli import main as command_line
-    except ModuleNotFoundError as missing:
-        if missing.name not in ("click", "rich", "pydantic", "yaml", "deltalake", "pyarrow"):
+    except (ImportError, TypeError) as failure:  # TypeError: click before 8.5
+        ours = ("click", "rich", "pydantic", "yaml", "deltalake", "pyarrow")
+        if getattr(failure, "name", None) not in ours and not lacks_packages():
             raise
         sys.stderr.write("run: make setup\n")
         return 2
@@ -61,4 +92,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    use_environment()
+    code = main()
+    from runtime.process.exit import leave
+
+    leave(code)

@@ -84,6 +84,7 @@ def demonstrate(engine: str) -> None:
         f"\nThat took {time.monotonic() - begun:.0f} s. The tables are in {LAKE}, the page is {REPORT}. Next:"
     )
     for command, what in (
+        ("source .venv/bin/activate", "once in every shell: then `python` has what the lake needs"),
         ("python lakehouse.py status", "what the lake holds"),
         ('python lakehouse.py query "from gold.songplays limit 5"', "ask it anything"),
         ("make notebook", "look around in JupyterLab"),
