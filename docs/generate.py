@@ -71,8 +71,8 @@ def updated(text: str) -> str:
 
 
 def catalogue() -> str:
-    """Every table with its grain and the columns that do not begin with `_`."""
-    rows = [(f"`{t.name}`", t.grain.removeprefix("one row per "), ", ".join(t.content)) for t in TABLES]
+    """Every gold table with its grain and the columns that do not begin with `_`."""
+    rows = [(f"`{t.name}`", t.grain.removeprefix("one row per "), ", ".join(t.content)) for t in gold.GOLD]
     return markdown_table(("table", "one row per", "columns"), rows)
 
 
@@ -257,19 +257,10 @@ def star() -> str:
     return f"```sql\n{statements}```"
 
 
-def module(path: str) -> str:
-    """A table's module, as it is."""
-    return f"```python\n{(ROOT / path).read_text(encoding='utf-8')}```"
-
-
-def users_module() -> str:
-    """The module the README shows."""
-    return module("gold/users.py")
-
-
 def user_levels_module() -> str:
     """The module of the worked example, as the file to make."""
-    return f"<!-- file: gold/user_levels.py -->\n{module('gold/user_levels.py')}"
+    text = (ROOT / "gold" / "user_levels.py").read_text(encoding="utf-8")
+    return f"<!-- file: gold/user_levels.py -->\n```python\n{text}```"
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -290,7 +281,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "changes": changes,
     "settings": configuration,
     "star": star,
-    "users-module": users_module,
     "rooms": rooms.picture,
     "user-levels-module": user_levels_module,
     **benchmark_parts(markdown_table),

@@ -24,6 +24,8 @@ from tests.support.checkout import ROOT, demonstrated, lines_without_times
 from tests.support.deliveries import Deliveries, event, play
 from tests.support.pages import blocks
 
+pytestmark = pytest.mark.process
+
 # Colours, cursor movements, modes: what a terminal does not show; the last is one cut in two.
 UNSHOWN = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[=>]|\r")
 BEGUN = re.compile(r"\x1b(\[[0-?]*)?\Z")
@@ -260,10 +262,10 @@ def test_the_first_prompt_takes_less_than_a_second_of_work(opened: OpenTerminal)
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1
 
 
-def test_the_session_in_the_readme_is_what_the_prompt_shows(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_session_in_the_docs_is_what_the_prompt_shows(tmp_path_factory: pytest.TempPathFactory) -> None:
     made, _ = demonstrated(tmp_path_factory.getbasetemp())
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = (block for block in blocks(readme) if block.comment == "tested in: tests/cli/test_prompt.py")
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    (block,) = (block for block in blocks(page) if block.comment == "tested in: tests/cli/test_prompt.py")
     command, *asked = re.split(r"^batch \d+> ", block.text, flags=re.MULTILINE)
     assert command == "$ python lakehouse.py query\n"
     state = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")), "COLUMNS": "120"}

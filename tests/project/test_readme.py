@@ -16,14 +16,17 @@ from tests.support.deliveries import Deliveries, play, song
 from tests.support.pages import blocks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+NAMES = ("README", "CHANGELOG", "CONTRIBUTING")
+DOCUMENTS = (*(ROOT / f"{name}.md" for name in NAMES), *sorted((ROOT / "docs").glob("*.md")))
 
 
 @pytest.mark.engine
+@pytest.mark.essential
 def test_versions_of_the_history_are_what_spark_takes(
     engine: Engine, open_lake: Callable[..., Lakehouse], deliveries: Deliveries
 ) -> None:
-    (block,) = [b for b in blocks(README) if b.comment == "tested in: tests/project/test_readme.py"]
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    (block,) = [b for b in blocks(page) if b.comment == "tested in: tests/project/test_readme.py"]
     lake = open_lake("lake", deliveries)
     deliveries.songs("song.json", [song()])
     for number in (1, 2):
@@ -57,5 +60,8 @@ def test_each_command_line_of_the_deployment_page_says_whether_it_was_run() -> N
     assert [line for line in before if not line.endswith(("Run here.", "Not run here."))] == []
 
 
-def test_the_readme_begins_with_pyspark_and_delta_lake() -> None:
-    assert README.startswith("PySpark and Delta Lake, ")
+def test_the_first_sentence_of_the_readme_names_pyspark_and_delta_lake() -> None:
+    title, _, sentence = [part for part in README.split("\n\n") if part][:3]
+    assert title.startswith("# ")
+    assert "PySpark" in sentence
+    assert "Delta Lake" in sentence

@@ -23,7 +23,6 @@ from tests.support.s3_server import NO_JAVA, S3Server, free_port, java, upload
 from tests.support.s3_weather import BadWeather
 from tests.support.scenes import in_slow
 
-
 pytestmark = [pytest.mark.timeout(3 * PATIENCE), pytest.mark.long]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import ROOT, check_out
+from tests.support.checkout import ROOT, check_out
 
 pytestmark = pytest.mark.process
 
