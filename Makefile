@@ -33,8 +33,9 @@ demo: $(READY) ## raw files to a star schema and back in time, in a minute (ENGI
 cluster-demo: $(READY) dist ## the same gold on a real Spark cluster: a master, two workers, spark-submit (needs Java)
 	@$(BIN)/python -m runtime.demo.cluster_demo
 
+# Two processes: a third would import all test modules again, for tests that wait for nothing.
 quick: $(READY) ## the tests that start no engine and no process, in under a minute
-	@$(ON_SAIL) -m quick
+	@$(ON_SAIL) --numprocesses 2 -m quick
 
 # Both engines run even when the first fails: one report a change, not two. Sail's tests share the cores, a file
 # to a process; Spark takes them all for itself.
