@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Changes:
     """The change set of one table: its rows before and after this batch, by key.
 
-    `after` holds the rows inserted or updated as they are now, `before` the rows updated or deleted as
-    they were; None where there are none. `rejects` are the records a silver table refused, `lost` names
-    those that lost to another owner's.
+    `after`: the new rows of inserts and updates; `before`: the old rows of updates and deletes; None without
+    any. `rejects`: records that a silver table rejected. `records` and `reasons`: their counts by outcome and
+    by reason. `lost`: messages about records that lost to a record of another owner.
     """
 
     after: DataFrame | None = None
@@ -31,7 +31,6 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the table stays as it was."""
         return not (self.inserted or self.updated or self.deleted)
 
 

@@ -1,6 +1,6 @@
-"""The files of a table as they lie there: numbered JSON commits, and the data files that these add.
+"""The files of a Delta table: numbered JSON commits, and the data files that they add.
 
-None of them is ever changed, so what a publish notes of their bytes is true as long as they are whole.
+They are never modified, so a digest that differs from the published one means damage.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Log:
     access: Access = AWS
 
     def versions(self) -> list[int]:
-        """The versions that have a commit file, in order."""
-        named = (COMMIT.fullmatch(name) for name in self._names())
-        return sorted(int(found[1]) for found in named if found)
+        """The versions with a commit file, in order."""
+        matches = (COMMIT.fullmatch(name) for name in self._names())
+        return sorted(int(match[1]) for match in matches if match)
 
     def read(self, version: int) -> bytes | None:
-        """A commit file, None where there is none."""
+        """The bytes of a commit file, None if it does not exist."""
         name = f"{version:020}.json"
         if is_s3(self.uri):
             return self._object(f"{self._folder}/{name}")
@@ -47,27 +47,27 @@ class Log:
         return path.read_bytes() if path.is_file() else None
 
     def put(self, version: int, body: bytes) -> None:
-        """Commit these bytes as that version. Raises FileExistsError when another writer was faster."""
+        """Commit these bytes as a version. Raises FileExistsError if another writer was faster."""
         if is_s3(self.uri):
             self._put_object(f"{self._folder}/{version:020}.json", body)
             return
-        beside = Path(self._folder, f".{uuid.uuid4().hex}.tmp")
-        beside.write_bytes(body)
+        temporary = Path(self._folder, f".{uuid.uuid4().hex}.tmp")
+        temporary.write_bytes(body)
         try:
-            os.link(beside, Path(self._folder, f"{version:020}.json"))
+            os.link(temporary, Path(self._folder, f"{version:020}.json"))
         finally:
-            beside.unlink()
+            temporary.unlink()
 
     def marks(self, paths: Sequence[str]) -> list[str]:
-        """What tells one content of each data file from another, '' for a file that is gone.
+        """A checksum of each data file, '' for a file that does not exist.
 
-        Locally a checksum of the bytes; in a bucket the ETag, which S3 made of them.
+        On disk the CRC-32 of the bytes; in a bucket a digest of the ETag.
         """
         with ThreadPoolExecutor(max_workers=8) as pool:
             return list(pool.map(self._mark, paths))
 
     def missing(self, paths: Sequence[str]) -> list[str]:
-        """Those of these data files that are gone."""
+        """The paths among these without a data file."""
         if is_s3(self.uri):
             return [path for path, mark in zip(paths, self.marks(paths), strict=True) if not mark]
         return [path for path in paths if not Path(self.uri, unquote(path)).exists()]
@@ -123,16 +123,16 @@ class Log:
 
 
 def added(body: bytes) -> list[str]:
-    """The paths of the data files that a commit adds, in its order. Raises ValueError, KeyError."""
+    """The paths of the data files that a commit adds, in order. Raises ValueError, KeyError."""
     return [add["path"] for add in adds(body)]
 
 
 def digest_of(body: bytes) -> str:
-    """Sixteen hexadecimal digits of SHA-256: against accidents and edits, not against an adversary."""
+    """The first 16 hexadecimal digits of SHA-256: detects accidents and edits, not an attacker."""
     return hashlib.sha256(body).hexdigest()[:16]
 
 
 def adds(body: bytes) -> list[Mapping[str, Any]]:
-    """The `add` actions of a commit, in its order. Raises ValueError."""
+    """The `add` actions of a commit, in order. Raises ValueError."""
     actions = (json.loads(line) for line in body.splitlines())
     return [action["add"] for action in actions if "add" in action]

@@ -1,4 +1,4 @@
-"""The data files of a table as they lie there, and which of them a version reads."""
+"""The data files in a table's folder: list and remove them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from runtime.delta.store import file_system
 
 
 def lying(table: DeltaTable) -> dict[str, int]:
-    """Path and bytes of every data file below a table, whether a version reads it or not."""
+    """Path and bytes of every data file in a table's folder, also of those that no version reads."""
     from pyarrow.fs import FileSelector
 
-    found = file_system(table).get_file_info(FileSelector("", recursive=True))
-    return {i.path: i.size for i in found if i.is_file and _is_data(i.path)}
+    entries = file_system(table).get_file_info(FileSelector("", recursive=True))
+    return {i.path: i.size for i in entries if i.is_file and _is_data(i.path)}
 
 
 def remove(table: DeltaTable, paths: Mapping[str, int]) -> None:
-    """Remove files for good."""
+    """Delete data files."""
     files = file_system(table)
     for path in paths:
         files.delete_file(path)

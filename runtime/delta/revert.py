@@ -1,7 +1,7 @@
-"""Commits in plain JSON, for tables whose newest version delta-rs cannot open, or not write to.
+"""Commits in plain JSON, for tables that delta-rs cannot open or write to.
 
-Another engine may set table features that delta-rs refuses (row tracking, clustering, type widening). A
-commit under the next number puts protocol, schema and files back.
+Another engine may set table features that delta-rs refuses (row tracking, clustering, type widening). A new
+commit restores protocol, schema and files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Content:
     files: dict[str, Action] = field(default_factory=dict)
 
     def apply(self, actions: Iterable[Action]) -> None:
-        """Take in the actions of the next commit."""
+        """Apply the actions of the next commit."""
         for action in actions:
             self.protocol = action.get("protocol", self.protocol)
             self.metadata = action.get("metaData", self.metadata)
@@ -37,10 +37,10 @@ class Content:
 
 
 def revert(log: Log, version: int) -> None:
-    """Give a table what it held at `version`, by one new version.
+    """Restore a table to `version` by one new version.
 
-    Raises FileExistsError when another writer took that number, ValueError where the log has a gap or a data
-    file of that version is gone.
+    Raises FileExistsError if another writer took the number; ValueError if the log has a gap or a data file
+    is missing.
     """
     before = content(log, version)
     if gone := log.missing([add["path"] for add in before.files.values()]):
@@ -49,13 +49,13 @@ def revert(log: Log, version: int) -> None:
 
 
 def empty(log: Log, declared: bytes) -> None:
-    """Give a table no rows, and the protocol and schema that the commit `declared` creates a table with.
+    """Remove all rows of a table, and set the protocol and schema of the creating commit `declared`.
 
-    Raises FileExistsError when another writer took the number, ValueError where the log has a gap.
+    Raises FileExistsError if another writer took the number; ValueError if the log has a gap.
     """
-    wanted = Content()
-    wanted.apply(map(json.loads, declared.splitlines()))
-    _commit(log, wanted)
+    target = Content()
+    target.apply(map(json.loads, declared.splitlines()))
+    _commit(log, target)
 
 
 def is_rearranged(log: Log, version: int, upto: int) -> bool:
@@ -67,26 +67,26 @@ def is_rearranged(log: Log, version: int, upto: int) -> bool:
 
 
 def content(log: Log, version: int) -> Content:
-    """The content of a version, from the commits up to it. Raises ValueError where one is missing."""
-    found = Content()
+    """The content of a version, from the commits up to it. Raises ValueError if one is missing."""
+    version_content = Content()
     for number in range(version + 1):
         body = log.read(number)
         if body is None:
             raise ValueError(f"its log has no commit {number}")
-        found.apply(map(json.loads, body.splitlines()))
-    return found
+        version_content.apply(map(json.loads, body.splitlines()))
+    return version_content
 
 
-def _commit(log: Log, wanted: Content) -> None:
+def _commit(log: Log, target: Content) -> None:
     head = log.versions()[-1]
     now = content(log, head).files
     at = int(time.time() * 1000)
     actions: list[Action] = [
         {"commitInfo": {"timestamp": at, "operation": "RESTORE", "engineInfo": "sparkify-lakehouse"}},
-        {"protocol": wanted.protocol},
-        {"metaData": wanted.metadata},
-        *({"remove": _removal(add, at)} for key, add in now.items() if key not in wanted.files),
-        *({"add": {**add, "dataChange": True}} for key, add in wanted.files.items() if key not in now),
+        {"protocol": target.protocol},
+        {"metaData": target.metadata},
+        *({"remove": _removal(add, at)} for key, add in now.items() if key not in target.files),
+        *({"add": {**add, "dataChange": True}} for key, add in target.files.items() if key not in now),
     ]
     log.put(head + 1, "".join(f"{json.dumps(action)}\n" for action in actions).encode())
 

@@ -1,4 +1,4 @@
-"""Scratch space: one numbered folder an owner, on local disk or in a bucket."""
+"""Scratch space: one folder for each owner, named by its claim, on local disk or in a bucket."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from runtime.s3.config import Access, is_s3, split
 
 
 def clear(spaces: str, claim: int, access: Access) -> None:
-    """Empty the space of this claim and of those before it, never of one that came after.
+    """Empty the scratch space of this claim and of earlier ones, never of a later one.
 
-    What cannot be deleted now stays until the next time.
+    Files that cannot be deleted now are deleted by a later call.
     """
     if is_s3(spaces):
         with suppress(Exception):
@@ -26,7 +26,7 @@ def _clear_folder(spaces: Path, claim: int) -> None:
     for space in spaces.glob("*"):
         if _is_ours(space.name, claim):
             shutil.rmtree(space, ignore_errors=True)
-    with suppress(OSError):  # not empty, or not there
+    with suppress(OSError):  # not empty, or missing
         spaces.rmdir()
 
 
@@ -41,13 +41,13 @@ def _clear_bucket(spaces: str, claim: int, access: Access) -> None:
 
 
 def size(space: str, access: Access) -> dict[str, int]:
-    """`files` and `bytes` of the rows kept at `space`."""
+    """`files` and `bytes` of the Parquet files in a folder."""
     if is_s3(space):
         pages = bucket_of(space, access).list(split(space)[1] + "/")
-        found = [(item["path"], item["size"]) for page in pages for item in page]
+        files = [(item["path"], item["size"]) for page in pages for item in page]
     else:
-        found = [(str(file), file.stat().st_size) for file in Path(space).rglob("*.*")]
-    sizes = [bytes_ for path, bytes_ in found if path.endswith(".parquet")]
+        files = [(str(file), file.stat().st_size) for file in Path(space).rglob("*.*")]
+    sizes = [bytes_ for path, bytes_ in files if path.endswith(".parquet")]
     return {"files": len(sizes), "bytes": sum(sizes)}
 
 

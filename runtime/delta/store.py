@@ -1,6 +1,6 @@
-"""The control plane: Delta tables created, opened, checked and put back through delta-rs.
+"""Create, open and measure Delta tables through delta-rs.
 
-The engines write rows; everything else about a table's log happens here.
+The engines write rows; all other changes to a table's log go through delta-rs.
 """
 
 from __future__ import annotations
@@ -34,22 +34,21 @@ if TYPE_CHECKING:
     from runtime.settings.load import Settings
 
 
-# States stay readable until our own vacuum says otherwise: Delta would otherwise drop log entries
-# after 30 days and refuse versions older than 7.
+# Versions stay readable until our own vacuum: by default Delta drops log entries after 30 days and refuses
+# versions older than 7 days.
 PROPERTIES = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
 }
 
-# A small file and its like are merged into middling ones: any two of them fit into one.
+# Bytes. Compaction merges files below SMALL up to MIDDLING: any two of them fit into one file.
 SMALL, MIDDLING = 16 * 1024**2, 32 * 1024**2
 
 
 @dataclass(frozen=True)
 class Store:
-    """Where the tables of one lake are, how a bucket is reached when they are in one, and the scratch
-    space of the owner with that claim."""
+    """The location of a lake's tables, the access to its bucket, and an owner's `claim` for scratch space."""
 
     root: str
     access: Access = AWS
@@ -57,7 +56,7 @@ class Store:
 
     @classmethod
     def of(cls, settings: Settings) -> Store:
-        """The tables of the lake that these settings name."""
+        """The store of the lake in these settings."""
         return cls(settings.lake, chosen_access(settings.s3))
 
     def uri(self, name: str) -> str:
@@ -65,16 +64,16 @@ class Store:
         return f"{self.root}/{name.replace('.', '/')}"
 
     def open(self, name: str, version: int | None = None) -> DeltaTable | None:
-        """The table at `version` (newest by default), or None where there is none."""
+        """The table at `version` (newest by default), None if it does not exist."""
         return open_table(self.uri(name), version, self.access)
 
     def create(self, table: Table) -> DeltaTable:
-        """An empty table as declared; one already there is replaced by a new version."""
+        """Create an empty table as declared. An existing table gets a new, empty version."""
         uri = self.uri(table.name)
         try:
             return self._created(table, uri)
         except DeltaError as refused:
-            # Another engine set a feature that delta-rs refuses, or wrote a version that it cannot open.
+            # Another engine set a feature that delta-rs refuses, or wrote a version it cannot open.
             if not self._is_closed(table.name, refused):
                 raise
             with TemporaryDirectory() as folder:
@@ -85,7 +84,7 @@ class Store:
             return opened
 
     def _is_closed(self, name: str, refused: DeltaError) -> bool:
-        """Whether delta-rs can no more write to a table, or not even open it."""
+        """Whether delta-rs cannot write to a table, or cannot open it."""
         if lacks_feature(refused):
             return True
         try:
@@ -103,31 +102,31 @@ class Store:
             name=table.name,
             description=table.grain,
             configuration=PROPERTIES,
-            # With retries, rows that a stranger adds at this moment would stay in the new version.
+            # With retries, rows of a concurrent foreign commit would stay in the new version.
             commit_properties=CommitProperties(max_commit_retries=0),
             storage_options=storage_options(uri, self.access),
         )
 
     def flush(self) -> None:
-        """Have the disk hold all that was written to the lake. Raises OSError."""
+        """Flush all writes to the lake to disk. Raises OSError."""
         durability.flush(self.root)
 
     @property
     def scratch(self) -> str:
-        """Where a batch keeps what it works on; emptied before and after.
+        """The folder for intermediate rows of a batch; emptied before and after.
 
-        Each owner has its own: one that lost the lease while it slept works on until it learns of it.
+        Each owner has its own, because a process that lost the lease keeps writing until its next commit.
         """
         return f"{self.root}/_scratch/{self.claim}"
 
     @step("clear scratch space")
     def clear_scratch(self) -> None:
-        """Empty the scratch space of this owner and of those before it, never of one that came after."""
+        """Empty the scratch space of this owner and of earlier ones, never of a later one."""
         scratch.clear(f"{self.root}/_scratch", self.claim, self.access)
 
 
 def open_table(uri: str, version: int | None = None, access: Access = AWS) -> DeltaTable | None:
-    """The Delta table at `uri`, or None where there is none; what a power cut tore is put aside first.
+    """The Delta table at `uri`, None if there is none. First hides commits that a power cut tore.
 
     Raises StorageError, NotWritable, DeltaError; UsageError after a fork.
     """
@@ -149,7 +148,7 @@ def open_table(uri: str, version: int | None = None, access: Access = AWS) -> De
 
 
 def lacks_feature(refused: Exception) -> bool:
-    """Whether delta-rs refuses to write because of a feature that another engine set on the table."""
+    """Whether the error means that another engine set a table feature that delta-rs lacks."""
     return "Unsupported table features" in str(refused)
 
 
@@ -157,7 +156,7 @@ _opened_by: int | None = None  # the process that opened a table first
 
 
 def _require_same_process() -> None:
-    """Raises UsageError in a process forked from one that used delta-rs: its threads are not in it."""
+    """Raise UsageError after a fork: a forked process lacks the threads of delta-rs."""
     global _opened_by
     _opened_by = _opened_by or os.getpid()
     if _opened_by != os.getpid():
@@ -170,9 +169,9 @@ def _require_same_process() -> None:
 
 @step("measure the table")
 def size(table: DeltaTable) -> Mapping[str, int]:
-    """`rows`, `files`, `bytes` and `excess` of the version that is open.
+    """`rows`, `files`, `bytes` and `excess` of the open version.
 
-    `excess` counts the files that merging the small ones of each partition would take away.
+    `excess`: by how many files a merge of the small files of each partition would reduce the table.
     """
     files = file_list(table)
     return {
@@ -199,7 +198,7 @@ def file_list(table: DeltaTable) -> dict[str, list[Any]]:
 def repeated_key(
     table: DeltaTable, files: Iterable[Mapping[str, Any]], key: Sequence[str]
 ) -> dict[str, object] | None:
-    """A key that two rows in these files of a table have. Reads the key's columns only."""
+    """A key that occurs in two rows of these files, None if there is none. Reads only the key columns."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -227,12 +226,12 @@ def file_system(table: DeltaTable) -> Any:
 
 
 def file_uris(table: DeltaTable) -> list[str]:
-    """The live files; delta-rs writes local paths as in a URL, and nobody else reads them so."""
+    """The live files. Unquotes local paths, which delta-rs writes as URLs."""
     return [uri if "://" in uri else unquote(uri) for uri in table.file_uris()]
 
 
 def partition_of(uri: str, columns: Sequence[str]) -> dict[str, str]:
-    """The partition values of a file, as its folders tell them."""
+    """The partition values of a file, from its folder names."""
     folders = uri.split("/")[:-1]
     named = (folder.partition("=") for folder in folders[len(folders) - len(columns) :])
     return {name: value for name, _, value in named}

@@ -30,10 +30,10 @@ def commit_metrics(table: DeltaTable) -> Mapping[str, int]:
 
 
 class TableVersions:
-    """The newest version of every table of a lake, and the guard that nobody but us moves it."""
+    """The expected version of each table. Methods raise Fenced if another writer committed."""
 
     def __init__(self, store: Store, tables: Iterable[Table], opened: Mapping[str, DeltaTable]) -> None:
-        """Those of `tables` that are not `opened` are created, empty."""
+        """Create those of `tables` that are not in `opened`."""
         self.store = store
         self._tables: dict[str, DeltaTable] = {}
         self._expected: dict[str, int] = {}
@@ -46,7 +46,6 @@ class TableVersions:
 
     @property
     def versions(self) -> dict[str, int]:
-        """The version each table must have now."""
         return dict(self._expected)
 
     def __getitem__(self, name: str) -> DeltaTable:
@@ -54,22 +53,22 @@ class TableVersions:
 
     def recreate(self, table: Table) -> None:
         """Empty a table and give it the declared schema, as one new version. Raises Fenced."""
-        wanted = self._expected[table.name] + 1
+        expected = self._expected[table.name] + 1
         self._adopt(table.name, self.store.create(table))
-        if self._expected[table.name] != wanted:
-            raise self._foreign(table.name, wanted)
+        if self._expected[table.name] != expected:
+            raise self._foreign(table.name, expected)
 
     def restore(self, name: str, version: int) -> None:
-        """Put a table back to what it held at a version, by one new version. Raises Fenced.
+        """Restore a table to a version by one new version. Raises Fenced.
 
-        A table that is at that version has nothing to go back to.
+        Does nothing if the table is at that version.
         """
         if version != self._expected[name]:
             table = self._tables[name]
             self._commit(name, lambda guard: table.restore(version, commit_properties=guard))
 
     def compact(self, name: str, target_bytes: int, tasks: int | None) -> bool:
-        """Merge files of each partition up to a size. Whether there were any to merge. Raises Fenced."""
+        """Merge files of each partition up to a size. Returns if there were any. Raises Fenced."""
         optimizer, before = self._tables[name].optimize, self._expected[name]
         self._commit(
             name,
@@ -80,7 +79,7 @@ class TableVersions:
         return self._expected[name] > before
 
     def _commit(self, name: str, write: Callable[[CommitProperties], object]) -> None:
-        """What the control plane itself does to a table; it may turn out to be nothing."""
+        """Run an operation of delta-rs that commits once or not at all. Raises Fenced."""
         try:
             write(CommitProperties(max_commit_retries=0))
         except CommitFailedError as conflict:
@@ -92,7 +91,7 @@ class TableVersions:
 
     @step("read the commit")
     def wrote(self, name: str, *, may_be_nothing: bool = False) -> Mapping[str, int]:
-        """Row counts of the commit our engine just made. Raises Fenced if anyone else committed."""
+        """Row counts of the commit our engine just made. Raises Fenced if another writer committed."""
         table, expected = self._tables[name], self._expected[name]
         table.update_incremental()
         if may_be_nothing and table.version() == expected:
@@ -103,9 +102,9 @@ class TableVersions:
 
     @step("check versions")
     def check(self, unsure: str | None = None, engine: str = "") -> None:
-        """Every table is at the version we left it. Raises Fenced otherwise.
+        """Raise Fenced if a table is not at its expected version.
 
-        `unsure`: the table that `engine` was writing to when it failed, maybe after its commit.
+        `unsure`: a table for which `engine` failed during a write, maybe after its commit.
         """
         for name, expected in self._expected.items():
             self._tables[name].update_incremental()
@@ -139,10 +138,10 @@ class TableVersions:
         return adds(Log(self.store.uri(name), self.store.access).read(self._expected[name]) or b"")
 
     def is_empty(self, name: str, values: Mapping[str, Iterable[object]] | None = None) -> bool:
-        """Whether no file holds rows of these partition values (of the whole table without)."""
+        """Whether the table has no rows, or no files of these partition values."""
         files = file_list(self._tables[name])
         if not values:
             return not any(files["num_records"])
         keys = zip(*(map(str, files[f"partition.{c}"]) for c in values), strict=True)
-        wanted = [set(map(str, v)) for v in values.values()]
-        return not any(all(k in w for k, w in zip(key, wanted, strict=True)) for key in keys)
+        allowed = [set(map(str, v)) for v in values.values()]
+        return not any(all(k in a for k, a in zip(key, allowed, strict=True)) for key in keys)

@@ -1,1 +1,1 @@
-"""What is published and who may write: facts, lease, publish, rollback, history."""
+"""The published states and the right to write: facts, lease, publish, rollback, history."""

@@ -1,4 +1,4 @@
-"""Tables whose declaration or rules differ from those that made the lake."""
+"""Tables whose declared schema or rules differ from the lake's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from runtime.table import Table, fingerprints
 
 
 def changed_shapes(tables: Mapping[str, Table], known: Facts) -> list[str]:
-    """Tables whose declared schema or key is not the lake's."""
+    """Tables whose declared schema or key differs from the lake's."""
     stored = known.last.schemas if known.last else {}
     return [n for n, t in tables.items() if n in stored and stored[n] != fingerprints.shape(t)]
 
 
 def changed_rules(tables: Mapping[str, Table], known: Facts) -> Sequence[str]:
-    """Tables whose rows were made by other rules than the code has now."""
+    """Tables whose rows were made by other rules than the current ones."""
     stored = known.last.fingerprints if known.last else {}
     return [n for n, t in tables.items() if n in stored and stored[n] != fingerprints.rules(t)]

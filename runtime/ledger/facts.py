@@ -1,4 +1,4 @@
-"""The facts that the ledger holds, as values and as rows of its table."""
+"""The facts of the ledger, as values and as rows of its table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from runtime.errors import UsageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-BEHIND = "behind"  # in a table's entry of a state: later batches were published by code without the table
+BEHIND = "behind"  # key of a table's entry in a state: code without the table published batches since
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,19 @@ class Delivery:
 
 @dataclass(frozen=True)
 class State:
-    """What one publish says. `base` is the state it continues, None for the first.
+    """A published state. `base` is the state that it continues, None for the first.
 
-    `tables` gives version, rows, files, bytes and the rows inserted, updated and deleted; `deliveries`
-    are those taken in whole by this batch, `partial` maps a delivery to [next byte, next line]. `commits`
-    gives, by table and version, for each commit since the state published before: a digest of its file,
-    then a mark of each data file it adds. `missing` maps deliveries whose records bronze no longer holds
-    to the [next byte, next line] up to which it does. `judged` splits `records` by the table that judged
-    them, and `left_out` gives by source [number, example] of files that the run found and that have other
-    names; `renames` marks by source the names of fields that its files were taken in under, if not our own;
-    `lost` gives by table [number, some of them in words] of the records that lost to another owner's.
+    - `tables`: version, rows, files, bytes, and the rows inserted, updated and deleted
+    - `records`, `judged`: counts of records by outcome, in total and by the table that checked them
+    - `deliveries`: deliveries of this batch that are now in the lake in whole
+    - `partial`: by delivery in the lake in part, [next byte, next line]
+    - `missing`: by delivery with records that bronze lost, [next byte, next line] up to which it has them
+    - `reasons`: counts of records in quarantine by reason
+    - `lost`: by table, [number, some messages] of records that lost to a record of another owner
+    - `left_out`: by source, [number, example] of files with names that are not read
+    - `renames`: by source, the mark of the field names of its files, if they are not the default
+    - `commits`: by table and version, for each commit since the state published before: the digest of its
+      file, then the mark of each data file that it adds
     """
 
     batch_id: int
@@ -67,13 +70,13 @@ class State:
 
     @property
     def published_at(self) -> datetime:
-        """When it became visible, UTC."""
+        """The time of the publish, UTC."""
         return datetime.fromisoformat(self.at)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the ledger says, as of one of its versions."""
+    """All facts of the ledger, as of one of its versions."""
 
     deliveries: Mapping[int, Delivery]
     states: Sequence[State]
@@ -88,17 +91,17 @@ class Facts:
 
     @cached_property
     def batches(self) -> Mapping[int, State]:
-        """States by batch id; a rolled-back state's newer versions replace its older ones."""
+        """States by batch id. A state that was published again replaces its earlier version."""
         return {state.batch_id: state for state in self.states}
 
     @cached_property
     def readable(self) -> tuple[State, ...]:
-        """The states whose files are there, by batch id."""
+        """The states that were not vacuumed, ordered by batch id."""
         return tuple(s for n, s in sorted(self.batches.items()) if n not in self.vacuumed)
 
     @cached_property
     def chain(self) -> tuple[State, ...]:
-        """The states the last one stands on, oldest first, itself included."""
+        """The last state and the states that it continues, oldest first."""
         chain, at = [], self.last
         while at is not None:
             chain.append(at)
@@ -107,11 +110,11 @@ class Facts:
 
     @cached_property
     def published(self) -> frozenset[str]:
-        """Every table that any state names, also those the last one no longer does."""
+        """Every table that was ever published."""
         return frozenset(name for state in self.states for name in state.tables)
 
     def states_of(self, table: str) -> list[State]:
-        """The states that hold a table, since it last came into the lake: versions may begin again then."""
+        """The states with a table, since it last came into the lake: from there its versions increase."""
         begin = 0
         for number, state in enumerate(self.states):
             if state.missing or table not in state.tables:
@@ -120,7 +123,7 @@ class Facts:
 
     @cached_property
     def ingested(self) -> frozenset[int]:
-        """Deliveries that are in the lake whole."""
+        """Deliveries that are in the lake in whole."""
         taken = set[int]()
         for state in self.chain:
             taken = taken.union(state.deliveries).difference(map(int, state.missing))
@@ -128,30 +131,29 @@ class Facts:
 
     @cached_property
     def partial(self) -> Mapping[int, tuple[int, int]]:
-        """Deliveries taken in up to (next byte, next line)."""
-        found: dict[int, tuple[int, int]] = {}
+        """Deliveries that are in the lake in part, up to (next byte, next line)."""
+        ends: dict[int, tuple[int, int]] = {}
         for state in self.chain:
-            found |= {int(d): (p[0], p[1]) for d, p in (*state.partial.items(), *state.missing.items())}
-        return {d: p for d, p in found.items() if d not in self.ingested and p[0]}
+            ends |= {int(d): (p[0], p[1]) for d, p in (*state.partial.items(), *state.missing.items())}
+        return {d: p for d, p in ends.items() if d not in self.ingested and p[0]}
 
     @cached_property
     def renamed(self) -> Mapping[int, str]:
-        """By delivery taken in whole, the mark of the names of fields it was taken in under; '' for ours."""
+        """By delivery in the lake in whole, the mark of its field names; '' for the default names."""
         source = {n: d.source for n, d in self.deliveries.items()}
         return {d: state.renames.get(source[d], "") for state in self.chain for d in state.deliveries}
 
     def as_of(self, batch_id: int) -> Facts:
-        """The same facts, as if the state of that batch were the last one."""
+        """The same facts with the state of that batch as the last one."""
         return replace(self, states=(*self.states, self.batches[batch_id]))
 
     @property
     def next_delivery(self) -> int:
-        """The next free delivery number."""
         return max(self.deliveries, default=0) + 1
 
     @property
     def next_batch_id(self) -> int:
-        """The next free batch id; ids are never used twice."""
+        """The next free batch id. No id is used twice."""
         return max(self.batches, default=0) + 1
 
 
@@ -159,42 +161,37 @@ EMPTY = Facts({}, (), {})
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
-    """A delivery as a ledger row."""
     return {"kind": "delivery", **asdict(delivery)}
 
 
 def state_row(state: State) -> dict[str, Any]:
-    """A state as a ledger row."""
     return {"kind": "state", "batch_id": state.batch_id, "body": json.dumps(asdict(state))}
 
 
 def state_from_json(body: str) -> State:
-    """A state from its row; what only newer code knows of it is left out."""
+    """A state from its row. Ignores fields of newer code."""
     return State(**{k: v for k, v in json.loads(body).items() if k in State.__dataclass_fields__})
 
 
 def pin_row(batch_id: int, label: str) -> dict[str, Any]:
-    """A pin as a ledger row."""
     return {"kind": "pin", "batch_id": batch_id, "body": label}
 
 
 def unpin_row(batch_id: int) -> dict[str, Any]:
-    """The end of a pin as a ledger row."""
     return {"kind": "unpin", "batch_id": batch_id}
 
 
 def vacuum_row(batches: Sequence[int]) -> dict[str, Any]:
-    """What a vacuum makes unreadable, as a ledger row."""
+    """The batches that a vacuum makes unreadable, as a ledger row."""
     return {"kind": "vacuum", "body": json.dumps(list(batches))}
 
 
 def profile_row(batch_id: int, profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the time of a run went, as a ledger row."""
     return {"kind": "profile", "batch_id": batch_id, "body": json.dumps(profile)}
 
 
 def required(last: State | None, lake: str) -> State:
-    """The last published state. Raises UsageError for a lake that has none."""
+    """The last published state. Raises UsageError if there is none."""
     if last is None:
         raise UsageError(
             f"{lake} holds no published batch yet. Fill it with: python lakehouse.py run --lake {lake}"
@@ -203,14 +200,13 @@ def required(last: State | None, lake: str) -> State:
 
 
 def now() -> datetime:
-    """The time on this machine, UTC."""
     return datetime.now(UTC)
 
 
 def contents_of(rows: list[dict[str, Any]]) -> Facts:
     fields = itemgetter(*Delivery.__dataclass_fields__)
     deliveries = {r["delivery"]: Delivery(*fields(r)) for r in rows if r["kind"] == "delivery"}
-    # `seen` facts replace signatures: the latest by time wins, rows of one table have no order.
+    # `seen` facts replace signatures. The latest `at` wins, because the rows of a table have no order.
     for r in sorted((r for r in rows if r["kind"] == "seen"), key=lambda r: r["at"]):
         old = deliveries[r["delivery"]]
         deliveries[old.delivery] = Delivery(**{**asdict(old), "signature": r["signature"]})
@@ -242,9 +238,9 @@ def _vacuumed(rows: list[dict[str, Any]]) -> dict[int, datetime]:
 def _bad(
     rows: list[dict[str, Any]], deliveries: Mapping[int, Delivery]
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    """Files that could not be read when last looked at: a later content of the path mends them.
+    """Files that could not be read at their last read; a later readable content of the path clears them.
 
-    A row without an error says that the file went away.
+    A row without an error means that the file no longer exists.
     """
     bad = sorted((r for r in rows if r["kind"] == "bad"), key=lambda r: r["at"])
     read_at: dict[tuple[str, str], int] = {}
@@ -253,9 +249,9 @@ def _bad(
             delivery = deliveries[r["delivery"]]
             path = (delivery.source, delivery.path)
             read_at[path] = max(r["at"], read_at.get(path, 0))
-    found = {
+    current = {
         (r["source"], r["path"]): (r["signature"], r["error"])
         for r in bad
         if r["at"] >= read_at.get((r["source"], r["path"]), 0)
     }
-    return {path: (signature, error) for path, (signature, error) in found.items() if error is not None}
+    return {path: (signature, error) for path, (signature, error) in current.items() if error is not None}

@@ -1,4 +1,4 @@
-"""What the published states say together: lookup by batch, counts, delivery order."""
+"""Queries over all published states: lookup by batch or time, counts, delivery order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.ledger.facts import Facts, State
 
 
 def state_of(known: Facts, batch: int) -> State:
-    """The state of a batch. Raises UsageError when there is none, or it was vacuumed."""
+    """The state of a batch. Raises UsageError if there is none or it was vacuumed."""
     if isinstance(batch, bool) or not hasattr(batch, "__index__"):
         raise UsageError(f"A batch is given by its number, as in 3, got {batch!r}.")
     if batch in known.batches:
@@ -25,7 +25,7 @@ def state_of(known: Facts, batch: int) -> State:
 
 
 def state_at(known: Facts, as_of: object) -> State:
-    """The state last published at or before a time. Raises UsageError when there is none, or no time."""
+    """The last state published at or before a time. Raises UsageError for none, or for an invalid time."""
     at = instant(as_of)
     until = _end(as_of, at)
     states = sorted(known.batches.values(), key=lambda s: s.batch_id)
@@ -39,9 +39,9 @@ def state_at(known: Facts, as_of: object) -> State:
 
 
 def instant(as_of: object) -> datetime:
-    """The instant that a text or a value of Python, numpy or pandas means, UTC where it has no offset.
+    """A text or a value of Python, numpy or pandas as an instant; UTC if it has no offset.
 
-    Raises UsageError for anything else.
+    Raises UsageError for other values.
     """
     try:
         at = _datetime(as_of)
@@ -68,7 +68,7 @@ def _datetime(value: object) -> datetime | None:
 
 
 def _end(as_of: object, at: datetime) -> datetime:
-    """The last instant that a time includes: a time to the second, as `history` prints it, all of it."""
+    """The last instant of a time: a time to the second, as `history` prints it, includes that second."""
     written = re.search(r"[.,](\d{1,6})", as_of) if isinstance(as_of, str) else None
     if written is not None:
         digits = len(written[1])
@@ -78,12 +78,12 @@ def _end(as_of: object, at: datetime) -> datetime:
 
 
 def _text(at: datetime) -> str:
-    """As precise as it is: two times that differ look different."""
+    """The time in full precision, so that different times differ in print."""
     return at.replace(tzinfo=None).isoformat(" ")
 
 
 def readable(known: Facts, state: State) -> State:
-    """The state, if its files are there. Raises UsageError when it was vacuumed."""
+    """The state itself. Raises UsageError if it was vacuumed."""
     at = known.vacuumed.get(state.batch_id)
     if at is None:
         return state
@@ -107,7 +107,7 @@ def _ranges(ids: list[int]) -> str:
 
 
 def late_sources(known: Facts, arrived: Collection[int]) -> frozenset[str]:
-    """Sources of which one of these deliveries is older than one taken in before."""
+    """Sources with a delivery among `arrived` that is older than one in the lake."""
     newest: dict[str, int] = {}
     for d in (*known.ingested, *known.partial):
         source = known.deliveries[d].source
@@ -119,59 +119,59 @@ def late_sources(known: Facts, arrived: Collection[int]) -> frozenset[str]:
 def redelivered(
     known: Facts, arrived: Collection[int] = (), only: Collection[int] | None = None
 ) -> dict[str, list[list[int]]]:
-    """Per source, the deliveries of every file that is in the lake, or arrives, in several contents.
+    """By source, the deliveries of each file with several of them, in the lake or in `arrived`.
 
-    `only`: files that have one of these deliveries.
+    `only`: restrict to files with one of these deliveries.
     """
     by_path: dict[tuple[str, str], list[int]] = {}
     for d in sorted({*known.ingested, *known.partial, *arrived}):
         delivery = known.deliveries[d]
         by_path.setdefault((delivery.source, delivery.path), []).append(d)
-    found: dict[str, list[list[int]]] = {}
+    groups: dict[str, list[list[int]]] = {}
     for (source, _), group in by_path.items():
         if len(group) > 1 and (only is None or set(only) & set(group)):
-            found.setdefault(source, []).append(group)
-    return found
+            groups.setdefault(source, []).append(group)
+    return groups
 
 
 def chunks(known: Facts, batch_bytes: int) -> list[list[State]]:
-    """The batches that took files in, several small ones together."""
-    found: list[list[State]] = []
+    """The batches that took in files, in groups of at most `batch_bytes` or of one batch."""
+    groups: list[list[State]] = []
     room = 0
     for state in known.chain:
         if taken := taken_in(state):
             size = min(batch_bytes, bytes_of(known, taken))
-            if not found or size > room:
-                found.append([])
+            if not groups or size > room:
+                groups.append([])
                 room = batch_bytes
-            found[-1].append(state)
+            groups[-1].append(state)
             room -= size
-    return found
+    return groups
 
 
 def taken_in(state: State) -> set[int]:
-    """The deliveries of which a batch took in the whole or a part."""
+    """The deliveries that a batch took in, in whole or in part."""
     return {*state.deliveries, *map(int, state.partial)}
 
 
 def bytes_of(known: Facts, deliveries: Collection[int]) -> int:
-    """The size of these deliveries."""
+    """The size of these deliveries in bytes."""
     return sum(known.deliveries[d].size for d in deliveries)
 
 
 REBUILT = "full refresh"
-SHOWN = 5  # lost records named
+SHOWN = 5  # lost records that a message names
 
 
 def records(known: Facts) -> dict[str, int]:
-    """`delivered`, `accepted`, `duplicate`, `superseded` and `quarantined` of all records in the lake."""
+    """Counts of all records: `delivered`, `accepted`, `duplicate`, `superseded`, `quarantined`."""
     return added([state.records for state in _judging(known)])
 
 
 def changed(known: Facts, state: State) -> Mapping[str, int]:
-    """What a state adds to the counts of the states before it.
+    """The counts that a state adds to those of the states before it.
 
-    A rebuild counts every record again, so only the difference to what was counted before is added.
+    A rebuild counts every record again, so it adds only the difference to the earlier counts.
     """
     if state.kind != REBUILT or state.base is None:
         return state.records
@@ -181,28 +181,28 @@ def changed(known: Facts, state: State) -> Mapping[str, int]:
 
 def reasons(known: Facts) -> dict[str, int]:
     """Records in quarantine by reason, the most frequent first."""
-    counted = added([state.reasons for state in _judging(known)])  # a retry takes away what it accepts
-    there = {reason: n for reason, n in counted.items() if n}
-    return dict(sorted(there.items(), key=lambda item: (-item[1], item[0])))
+    counted = added([state.reasons for state in _judging(known)])  # a retry subtracts the records it accepts
+    positive = {reason: n for reason, n in counted.items() if n}
+    return dict(sorted(positive.items(), key=lambda item: (-item[1], item[0])))
 
 
 def left_out(known: Facts) -> Mapping[str, Sequence[Any]]:
-    """By source, the number and an example of the files that the last run of a batch left out."""
+    """By source, [number, example] of the files that the last published run left out."""
     return next((state.left_out for state in reversed(known.chain) if state.kind == "run"), {})
 
 
 def lost(known: Facts) -> list[str]:
-    """What to know of records that lost to another owner's, a sentence a table."""
-    found: dict[str, tuple[int, list[str]]] = {}
+    """One sentence for each table with records that lost to a record of another owner."""
+    losses: dict[str, tuple[int, list[str]]] = {}
     for state in _judging(known):
         for name, (records, texts) in state.lost.items():
-            before = found.get(name, (0, []))
-            found[name] = before[0] + records, [*before[1], *texts]
-    return [lost_text(name, records, texts) for name, (records, texts) in found.items()]
+            before = losses.get(name, (0, []))
+            losses[name] = before[0] + records, [*before[1], *texts]
+    return [lost_text(name, records, texts) for name, (records, texts) in losses.items()]
 
 
 def lost_text(table: str, records: int, texts: Sequence[str]) -> str:
-    """The records of a table that lost to another owner's, some of them by name."""
+    """The sentence about lost records of a table; it names up to SHOWN of them."""
     many = f"{records:,} records" if records > 1 else "1 record"
     more = f"; and {records - len(texts[:SHOWN]):,} more" if records > SHOWN else ""
     named = "; ".join(texts[:SHOWN])
@@ -210,12 +210,12 @@ def lost_text(table: str, records: int, texts: Sequence[str]) -> str:
 
 
 def added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Counts by name, put together."""
+    """The sum of the counts by name."""
     names = dict.fromkeys(name for c in counts for name in c)
     return {name: sum(c.get(name, 0) for c in counts) for name in names}
 
 
 def _judging(known: Facts) -> Iterator[State]:
-    """The states whose counts hold: a rebuild judges all records anew."""
+    """The states with valid counts: the last rebuild, which counts all records again, and later ones."""
     rebuilt = [number for number, state in enumerate(known.chain) if state.kind == REBUILT]
     yield from known.chain[max(rebuilt, default=0) :]

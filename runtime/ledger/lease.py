@@ -1,8 +1,8 @@
 """The lease: one writer per lake, renewed by every commit of its owner and by a heartbeat.
 
-A holder is dead when its process is (same machine: boot id, pid and start time), or when its last
-commit is older than `lease_seconds`. Whoever takes over commits to the ledger, and that makes the old
-holder's next commit fail: a paused run that wakes up cannot publish.
+An owner is dead if its process is dead (same machine: boot id, pid and start time), or if its last commit is
+older than `lease_seconds`. A new owner commits to the ledger, which makes the old owner's next commit fail: a
+paused run that wakes up cannot publish.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from runtime.process.profiling import step
 from runtime.s3.config import is_s3
 from runtime.s3.failures import map_s3_errors
 
-RACES = 20  # how often a forced release is tried against a holder that is busy committing
+RACES = 20  # attempts of a forced release while the owner keeps committing
 
 
 class Owner:
-    """The right to write to a lake, for as long as nobody else commits to its ledger."""
+    """The right to write to a lake. It ends when another process commits to the ledger."""
 
     def __init__(self, ledger: Ledger, command: str, seconds: float) -> None:
         self.ledger = ledger
-        self.claim = 0  # the ledger's version that made us the owner: later owners have higher ones
+        self.claim = 0  # the ledger version of our claim: later owners have higher ones
         self._identity = {**_process(), "id": uuid.uuid4().hex, "command": command}
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Owner:
         self._beat = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
 
     def commit(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Append facts, and renew the lease. Raises Fenced."""
+        """Append facts and renew the lease. Raises Fenced."""
         with self._lock:
             if self._lost is not None:
                 raise self._lost
@@ -53,7 +53,7 @@ class Owner:
 
     @step("claim the lease")
     def start(self) -> Self:
-        """Claim the lease and begin to renew it. Raises LeaseHeld when another claim was faster."""
+        """Claim the lease and begin to renew it. Raises LeaseHeld if another process was faster."""
         try:
             self.commit([])
         except Fenced:
@@ -66,7 +66,7 @@ class Owner:
 
     @step("release the lease")
     def release(self) -> None:
-        """End the lease, unless it is lost already."""
+        """End the lease, unless it is already lost."""
         self._stop.set()
         try:
             self._beat.join()
@@ -75,8 +75,8 @@ class Owner:
             self._watchdog.stop()
 
     def _give_back(self) -> None:
-        # Fenced: lost without a heartbeat having noticed, so not ours to end. StorageError: nobody can be
-        # told, and a lease nobody renews ends by itself.
+        # Fenced: another process has the lease now. StorageError: the release cannot be written, and a lease
+        # that is not renewed expires.
         with self._lock, suppress(Fenced, StorageError), map_s3_errors(self.ledger.uri, self.ledger.access):
             if self._lost is None and not (self.ledger.lease() or {}).get("released"):
                 self.ledger.compact(self._lease(released=False))
@@ -100,15 +100,15 @@ class Owner:
                     self._lost = lost
                     self._watchdog.stop()
                     return
-                except Exception as met:  # a full disk, a network away: the owner's own commit will tell
+                except Exception as met:  # full disk, no network: the owner's next commit raises it
                     self._watchdog.goes_on(met)
 
 
 @contextmanager
 def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
-    """Hold the lease while the block runs. Raises LeaseHeld naming a live holder, and DiskFull.
+    """Hold the lease while the block runs. Raises LeaseHeld that names a live owner, and DiskFull.
 
-    What S3 refuses in the block, to whichever client, is raised as StorageError.
+    Errors of S3 in the block, from any client, are raised as StorageError.
     """
     with room_needed(str(Path(ledger.uri).parent)), map_s3_errors(ledger.uri, ledger.access):
         _make_folder(ledger.uri)
@@ -121,11 +121,11 @@ def claim(ledger: Ledger, command: str, seconds: float) -> Iterator[Owner]:
             yield owner
         finally:
             owner.release()
-        flush(ledger.uri)  # not after an interrupt, which waits for no disk
+        flush(ledger.uri)  # not after an interrupt: it must not wait for the disk
 
 
 def _make_folder(uri: str) -> None:
-    """The folder of a local ledger. Raises NotWritable; delta-rs does not say why it cannot."""
+    """Create the folder of a local ledger. Raises NotWritable, because delta-rs gives no reason."""
     if is_s3(uri):
         return
     try:
@@ -149,9 +149,9 @@ def is_held(lease: Mapping[str, Any] | None) -> bool:
 
 
 def take_away(ledger: Ledger, *, force: bool) -> Mapping[str, Any] | None:
-    """Release a dead holder's lease, or with `force` a live one's. Gives that lease, None if it is free.
+    """Release the lease of a dead owner, or with `force` of a live one. Returns it, None if there was none.
 
-    Raises LeaseHeld for a live holder without `force`.
+    Raises LeaseHeld for a live owner without `force`.
     """
     for _ in range(RACES):
         ledger.refresh()
@@ -164,7 +164,7 @@ def take_away(ledger: Ledger, *, force: bool) -> Mapping[str, Any] | None:
                 "alive. Wait for it or stop it; `unlock --force` takes the lease from it, and it will "
                 "then publish nothing more."
             )
-        with suppress(Fenced):  # its heartbeat came in between
+        with suppress(Fenced):  # its heartbeat committed first
             ledger.commit([], {**lease, "released": True})
             return lease
     raise LeaseHeld(
@@ -173,7 +173,7 @@ def take_away(ledger: Ledger, *, force: bool) -> Mapping[str, Any] | None:
 
 
 def held(ledger: Ledger) -> LeaseHeld:
-    """The error that names the holder."""
+    """The error that names the owner."""
     lease = ledger.lease() or {}
     return LeaseHeld(
         f"{ledger.uri} is held by `{lease.get('command', '?')}`, process {lease.get('pid', '?')} on "
@@ -195,7 +195,7 @@ def _process() -> dict[str, Any]:
 
 
 def _boot() -> str:
-    """What tells one boot of one machine from any other; a container with pids of its own is another."""
+    """The id of this boot of this machine. A container with its own pid namespace has its own id."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -204,7 +204,7 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in kernel ticks; None when there is none, or a zombie is left of it."""
+    """The start of a process in kernel ticks; None if it does not exist or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -214,7 +214,7 @@ def _started(pid: int) -> str | None:
 
 
 def _alive(pid: int) -> str | None:
-    """Where there is no /proc: whether the pid exists."""
+    """Whether the pid exists, on systems without /proc; 'alive' or None."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -5,17 +5,17 @@ A Delta table, `_ledger`, written only through delta-rs. One row per fact:
 | kind     | columns used                                                          |
 |----------|-----------------------------------------------------------------------|
 | delivery | delivery, source, path, uri, size, signature, digest                  |
-| seen     | delivery, signature: a known content under a new modification time    |
+| seen     | delivery, signature: a known content with a new modification time     |
 | bad      | source, path, uri, signature, error: a file that could not be read;   |
-|          | without an error: it went away                                        |
-| state    | batch_id, body: everything a publish says, as JSON                    |
-| pin      | batch_id, body: the label; the batch is spared by every vacuum        |
+|          | without an error: the file no longer exists                           |
+| state    | batch_id, body: the whole published state, as JSON                    |
+| pin      | batch_id, body: the label; no vacuum removes files of the batch       |
 | unpin    | batch_id                                                              |
 | vacuum   | body: the batches that became unreadable, as JSON                     |
 | profile  | batch_id: the last of its run; body: where the time went, as JSON     |
 
-The lease is not a row but the metadata of the newest commit, so that every commit of the owner renews
-it, and a commit by anyone else makes the owner's next one fail.
+The lease is not a row but metadata of the newest commit, so every commit of the owner renews it, and a commit
+of another process makes the owner's next commit fail.
 """
 
 from __future__ import annotations
@@ -54,33 +54,33 @@ SCHEMA = pa.schema(
         ("body", pa.string()),
     ]
 )
-# Instants as numbers: for instants, as for pa.table(), Arrow imports pandas, which takes 0.2 s.
+# Timestamps as integers: for timestamps, and in pa.table(), Arrow imports pandas, which takes 0.2 s.
 ALL = "* replace (arrow_cast(at, 'Int64') as at)"
-COMPACT_AFTER = 10  # live files: each costs a reader 2 ms, and merging them 70 ms
+COMPACT_AFTER = 10  # live files; a reader needs 2 ms for each, merging them takes 70 ms
 
 
 class Ledger:
-    """One handle on the ledger table. Only the handle that made the newest commit can commit again."""
+    """A handle on the ledger table. A commit raises Fenced if another handle committed in between."""
 
     def __init__(self, uri: str, access: Access = AWS) -> None:
         self.uri, self.access = uri, access
         self._table: DeltaTable | None = open_table(uri, access=access)
-        self._read: tuple[int, Facts] | None = None  # what a version of it holds
-        self._unsure = set[str]()  # marks of commits of ours that may or may not have come through
+        self._read: tuple[int, Facts] | None = None  # a version and its facts
+        self._unsure = set[str]()  # marks of our commits with unknown outcome
 
     @classmethod
     def of(cls, store: Store) -> Ledger:
-        """The ledger of the lake whose tables are there."""
+        """The ledger of the lake in this store."""
         return cls(store.uri("_ledger"), store.access)
 
     @property
     def version(self) -> int:
-        """The version this handle has read or written last; -1 where there is no ledger."""
+        """The version that this handle read or wrote last; -1 without a ledger."""
         return -1 if self._table is None else self._table.version()
 
     @property
     def id(self) -> str:
-        """What tells this lake from any other, wherever it is moved to."""
+        """The unique id of this lake; it stays the same when the lake is moved."""
         return str(self._opened.metadata().id)
 
     def refresh(self) -> None:
@@ -88,7 +88,7 @@ class Ledger:
         self._table = open_table(self.uri, access=self.access)
 
     def create(self) -> None:
-        """Make the table if it is missing; another process may do so first."""
+        """Create the table if it is missing. Another process may create it first."""
         if self._table is not None:
             return
         with map_s3_errors(self.uri, self.access):
@@ -100,7 +100,7 @@ class Ledger:
                     name="_ledger",
                     description="one row per fact about the lake's files and batches",
                     configuration=PROPERTIES,
-                    # With retries a second creation would land on top of the first, and of its lease.
+                    # With retries, a second creation would overwrite the first one and its lease.
                     commit_properties=CommitProperties(max_commit_retries=0),
                     storage_options=storage_options(self.uri, self.access),
                 )
@@ -110,29 +110,29 @@ class Ledger:
                 self.refresh()
 
     def lease(self) -> dict[str, Any] | None:
-        """The lease in the newest commit's metadata, None if it says none."""
+        """The lease in the newest commit's metadata, None if there is none."""
         if self._table is None:
             return None
         stored = self._table.history(1)[0].get("lease")
         return json.loads(stored) if stored else None
 
     def commits(self, newest: int) -> list[dict[str, Any]]:
-        """The newest commits: `version`, `operation`, and `lease` where an owner made them."""
+        """The newest commits: `version`, `operation`, and `lease` for commits of an owner."""
         return [] if self._table is None else list(self._table.history(newest))
 
     @step("read the ledger")
     def contents(self) -> Facts:
-        """All facts, read in one pass; the same object as long as nobody adds any."""
+        """All facts, read in one pass. Returns the same object until facts are added."""
         if self._table is None:
             return EMPTY
-        version = self.version  # first: a heartbeat of ours may come in between
+        version = self.version  # before the read: our heartbeat may commit meanwhile
         if self._read is None or self._read[0] != version:
             self._read = version, contents_of(self._facts(self._table, "kind <> 'profile'"))
         return self._read[1]
 
     @step("read the ledger")
     def last(self) -> State | None:
-        """The last published state, None before the first, without the facts before it."""
+        """The last published state, None before the first. Reads no other facts."""
         if self._table is None:
             return None
         if self._read is not None and self._read[0] == self.version:
@@ -141,10 +141,10 @@ class Ledger:
         return state_from_json(newest[0]["body"]) if newest else None
 
     def profiles(self) -> list[dict[str, Any]]:
-        """The profiles that runs kept, oldest first: `batch_id` of the run's last batch, then as taken."""
-        kept = [] if self._table is None else self._facts(self._table, "kind = 'profile'")
+        """The stored profiles of runs, oldest first, each with `batch_id`: the last batch of its run."""
+        rows = [] if self._table is None else self._facts(self._table, "kind = 'profile'")
         return [
-            {"batch_id": r["batch_id"], **json.loads(r["body"])} for r in sorted(kept, key=lambda r: r["at"])
+            {"batch_id": r["batch_id"], **json.loads(r["body"])} for r in sorted(rows, key=lambda r: r["at"])
         ]
 
     def _facts(self, table: DeltaTable, which: str, columns: str = ALL) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ class Ledger:
         return [] if self._table is None else self._facts(self._table, which, columns)
 
     def commit(self, rows: Iterable[Mapping[str, Any]], lease: Mapping[str, Any]) -> None:
-        """Append rows under the lease. Raises Fenced when anyone committed since our last commit."""
+        """Append rows under the lease. Raises Fenced if another process committed since."""
         facts, before = _arrow(rows), self.version
         self._fenced(
             lambda properties: write_deltalake(
@@ -172,9 +172,9 @@ class Ledger:
             self._read = self.version, self._read[1]
 
     def compact(self, lease: Mapping[str, Any]) -> None:
-        """Merge the ledger's own small files once there are many. Raises Fenced as `commit` does."""
+        """Merge the ledger's small files if there are many. Raises Fenced."""
         if len(self._opened.file_uris()) > COMPACT_AFTER:
-            # delta-rs rebases a compaction over the commits of others, so being the owner is shown first.
+            # delta-rs rebases a compaction over foreign commits, so an empty commit checks ownership first.
             self.commit([], lease)
             self._fenced(
                 lambda properties: self._opened.optimize.compact(commit_properties=properties),
@@ -190,8 +190,8 @@ class Ledger:
 
     def _fenced(self, write: Any, lease: Mapping[str, Any]) -> None:
         mark = uuid.uuid4().hex
-        said = {"lease": json.dumps(lease), "mark": mark}
-        properties = CommitProperties(custom_metadata=said, max_commit_retries=0)
+        metadata = {"lease": json.dumps(lease), "mark": mark}
+        properties = CommitProperties(custom_metadata=metadata, max_commit_retries=0)
         try:
             write(properties)
         except CommitFailedError as error:
@@ -210,7 +210,7 @@ class Ledger:
         self._unsure.clear()
 
     def _again(self, write: Any, lease: Mapping[str, Any], error: CommitFailedError) -> None:
-        """Commit once more if what stands in the way is a commit of ours whose answer was lost."""
+        """Commit again if the conflicting commit is our own, whose answer was lost. Raises Fenced."""
         if not self._came_through(self._unsure):
             raise self._taken() from error
         self._unsure.clear()
@@ -220,7 +220,7 @@ class Ledger:
         return explained(error, self.uri, self.access) if is_s3(self.uri) else None
 
     def _came_through(self, marks: Collection[str]) -> bool:
-        """Whether the commit after ours is our own, of one of these marks: only its answer was lost."""
+        """Whether the next commit carries one of these marks: it is our own, only its answer was lost."""
         newest = open_table(self.uri, access=self.access) if marks else None
         if newest is None or newest.version() != self.version + 1:
             return False

@@ -1,4 +1,4 @@
-"""What a run tells while it works. The command line shows it; a library call stays silent."""
+"""Progress events of a run. The command line shows them; a library call stays silent."""
 
 from __future__ import annotations
 
@@ -9,50 +9,33 @@ from runtime.ledger.facts import State
 
 
 class Progress(Protocol):
-    """Someone who is told how a run goes."""
+    """Receives the events of a run."""
 
     def note(self, message: str) -> None:
-        """Something happened that the user may want to know."""
-        ...
+        """A remark for the user."""
 
     def listing(self, source: str, files: int) -> None:
-        """So many files of a source are listed so far."""
-        ...
+        """The number of files of a source that are listed so far."""
 
     def work(self, files: int, content_bytes: int) -> None:
-        """What the run will take in, told before its first batch."""
-        ...
+        """The files and bytes that the run will take in, before its first batch."""
 
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
         """A batch begins."""
-        ...
 
     def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
         """A table of the batch is done."""
-        ...
 
     def published(self, state: State) -> None:
-        """The batch is visible."""
-        ...
+        """The batch is published."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Ignores all events."""
 
-    def note(self, message: str) -> None:
-        """Nothing."""
-
-    def listing(self, source: str, files: int) -> None:
-        """Nothing."""
-
-    def work(self, files: int, content_bytes: int) -> None:
-        """Nothing."""
-
-    def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
-        """Nothing."""
-
-    def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
-        """Nothing."""
-
-    def published(self, state: State) -> None:
-        """Nothing."""
+    def note(self, message: str) -> None: ...
+    def listing(self, source: str, files: int) -> None: ...
+    def work(self, files: int, content_bytes: int) -> None: ...
+    def batch(self, batch_id: int, files: int, content_bytes: int) -> None: ...
+    def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None: ...
+    def published(self, state: State) -> None: ...

@@ -1,4 +1,4 @@
-"""Publishing: one commit of the ledger makes a state visible, and notes what its files are."""
+"""Publish a state by one commit of the ledger, which also records the digests of its files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.process.profiling import step
 
 @step("publish")
 def publish(owner: Owner, store: Store, state: State) -> None:
-    """Make a state visible, once the disk holds all that it names. Raises Fenced when the lease is lost."""
+    """Flush the lake to disk, then make a state visible. Raises Fenced if the lease is lost."""
     before = owner.ledger.contents().last
     store.flush()
     owner.commit([state_row(replace(state, commits=_commits(store, before, state)))])
@@ -22,17 +22,17 @@ def publish(owner: Owner, store: Store, state: State) -> None:
 
 
 def _commits(store: Store, before: State | None, state: State) -> dict[str, Mapping[str, Sequence[str]]]:
-    """By table and version, what tells the commits made since the state published before this one."""
-    known = before.tables if before else {}
-    found = {
-        name: _noted(store, name, known[name]["version"] if name in known else -1, table["version"])
+    """By table and version, the digests of the commits since the state published before."""
+    old = before.tables if before else {}
+    by_table = {
+        name: _noted(store, name, old[name]["version"] if name in old else -1, table["version"])
         for name, table in state.tables.items()
     }
-    return {name: noted for name, noted in found.items() if noted}
+    return {name: noted for name, noted in by_table.items() if noted}
 
 
 def _noted(store: Store, name: str, after: int, upto: int) -> dict[str, Sequence[str]]:
-    """A digest of each commit file, then a mark of each data file that it adds, in its order."""
+    """By version, the digest of the commit file, then the mark of each data file that it adds."""
     if after == upto:
         return {}
     log = Log(store.uri(name), store.access)

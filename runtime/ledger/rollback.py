@@ -1,4 +1,4 @@
-"""Putting the tables back to what the ledger says: whatever a killed writer left behind is undone."""
+"""Roll the tables back to their published versions: undo the writes of a killed process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Head = DeltaTable | DeltaError | None
 
 
 class Damage(LakeDamaged):
-    """A published table that cannot be put back. `torn`: its newest commits never reached the disk."""
+    """A published table that cannot be restored. `torn`: its newest commits never reached the disk."""
 
     def __init__(self, store: Store, table: Table, version: int, why: str, *, torn: bool = False) -> None:
         self.table, self.torn, self.is_gone = (
@@ -42,7 +42,7 @@ class Damage(LakeDamaged):
 
 
 class DamagedTables(LakeDamaged):
-    """All damaged tables, and the command that goes on. `lost`: deliveries whose records are gone."""
+    """All damaged tables, and the command to continue. `lost`: deliveries whose records are gone."""
 
     def __init__(self, found: Sequence[Damage], known: Facts, lost: Sequence[int]) -> None:
         self.torn = all(damage.torn for damage in found)
@@ -70,10 +70,10 @@ def rolled_back(
     rebuild: bool = False,
     accept_loss: bool = False,
 ) -> TableVersions:
-    """Every table at its published content, and scratch space of this owner.
+    """Roll back; returns all tables at their published content, with the scratch space of this owner.
 
-    `rebuild`: damaged tables of silver and gold leave the lake, to be filled from bronze; `accept_loss`: so
-    do the records that bronze has lost. Raises DamagedTables otherwise.
+    `rebuild`: drop damaged tables of silver and gold, to fill them from bronze. `accept_loss`: also continue
+    without records that bronze has lost. Raises DamagedTables without them.
     """
     opened = roll_back(store, tables, owner, progress, rebuild=rebuild, accept_loss=accept_loss)
     return TableVersions(replace(store, claim=owner.claim), tables.values(), opened)
@@ -89,10 +89,10 @@ def roll_back(
     rebuild: bool = False,
     accept_loss: bool = False,
 ) -> dict[str, DeltaTable]:
-    """Undo what a killed writer left, by new versions: nothing that a later owner could need is deleted.
+    """Undo the writes of a killed process by new versions. Deletes no file that a later owner may need.
 
-    A table put back has a new version, so the last state is published again with it. Gives the tables that
-    are there. Raises DamagedTables.
+    A restored table has a new version, so the last state is published again with it. Returns the tables that
+    exist. Raises DamagedTables.
     """
     replace(store, claim=owner.claim).clear_scratch()
     known = owner.ledger.contents()
@@ -125,17 +125,17 @@ def _moved(entry: Mapping[str, int], table: DeltaTable | None) -> Mapping[str, i
 
 
 def unpublished(store: Store, tables: Mapping[str, Table], known: Facts) -> list[str]:
-    """Published tables that were written to since, or are damaged."""
+    """Tables that were written to after their publish, or that are damaged."""
     published = {name: entry["version"] for name, t in tables.items() if (entry := published_entry(known, t))}
     heads = _newest(store, published)
     return [n for n, head in heads.items() if not _is_at(head, published[n])]
 
 
 def published_entry(known: Facts, table: Table) -> Mapping[str, int] | None:
-    """What the ledger says of a table's published version; None for one that is not in the lake.
+    """The ledger's entry of a table's published version; None if the table is not in the lake.
 
-    Code that lacked the table may have published since. Raw records cannot be made again, so they stand as
-    long as their deliveries count as taken in.
+    Code without the table may have published since. Bronze cannot be rebuilt, so its older entry counts as
+    long as its deliveries are in the lake.
     """
     if known.last is None or table.name in known.last.tables:
         return known.last.tables[table.name] if known.last else None
@@ -151,8 +151,8 @@ def taken_from(known: Facts, source: str) -> list[int]:
 
 
 def _newest(store: Store, names: Iterable[str]) -> dict[str, Head]:
-    """The tables as they are now, None where there is none; side by side, for each waits for its own log."""
-    wanted = list(names)
+    """The newest version of each table, None if there is none. Opened in threads: each waits for I/O."""
+    tables = list(names)
 
     def opened(name: str) -> Head:
         try:
@@ -160,8 +160,8 @@ def _newest(store: Store, names: Iterable[str]) -> dict[str, Head]:
         except DeltaError as error:
             return error
 
-    with ThreadPoolExecutor(max(1, len(wanted))) as pool:
-        return dict(zip(wanted, pool.map(opened, wanted), strict=True))
+    with ThreadPoolExecutor(max(1, len(tables))) as pool:
+        return dict(zip(tables, pool.map(opened, tables), strict=True))
 
 
 def _is_at(head: Head, version: int) -> TypeGuard[DeltaTable]:
@@ -171,10 +171,10 @@ def _is_at(head: Head, version: int) -> TypeGuard[DeltaTable]:
 def _put_back(
     store: Store, known: Facts, declared: Table, head: Head, progress: Progress
 ) -> DeltaTable | None:
-    """The table at its published content. One never published is emptied. Raises Damage, Fenced."""
+    """The table at its published content; empty if never published. Raises Damage, Fenced."""
     name, entry = declared.name, published_entry(known, declared)
     if entry is None:
-        if head is None or name in known.published:  # a restore took it out; older batches still read it
+        if head is None or name in known.published:  # removed by a restore; older batches still read it
             return head if isinstance(head, DeltaTable) else None
         table = store.create(declared)
     elif _is_at(head, entry["version"]):
@@ -186,7 +186,7 @@ def _put_back(
 
 
 def _checked(store: Store, declared: Table, table: DeltaTable, entry: Mapping[str, int]) -> DeltaTable:
-    """The table, if it has as many rows as were published. Raises Damage."""
+    """The table itself. Raises Damage if its number of rows is not the published one."""
     rows = size(table)["rows"]
     if rows != entry["rows"]:
         why = f"it has {rows:,} rows where {entry['rows']:,} were published"
@@ -195,7 +195,7 @@ def _checked(store: Store, declared: Table, table: DeltaTable, entry: Mapping[st
 
 
 def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaTable:
-    """The table put back to a version by a new one. Raises Damage, Fenced, StorageError."""
+    """Restore a table to a version by a new one. Raises Damage, Fenced, StorageError."""
     log = Log(store.uri(declared.name), store.access)
     versions = log.versions()
     if not versions:
@@ -245,9 +245,9 @@ def _without(
     rebuild: bool,
     accept_loss: bool,
 ) -> State:
-    """The last state without its damaged tables; bronze as an earlier batch held it, where that can be read.
+    """The last state without its damaged tables, with bronze at its last readable version.
 
-    Raises DamagedTables where that is not wanted.
+    Raises DamagedTables without `rebuild`, or if records are lost without `accept_loss`.
     """
     last = known.last
     assert last is not None
@@ -275,7 +275,7 @@ def _without(
 
 
 def _last_readable(store: Store, known: Facts, table: Table) -> State | None:
-    """The last state whose version of a table is whole."""
+    """The last state whose version of a table has all its rows and files."""
     for state in reversed(known.chain):
         if entry := state.tables.get(table.name):
             try:
@@ -293,21 +293,21 @@ def _last_readable(store: Store, known: Facts, table: Table) -> State | None:
 
 
 def _lost(known: Facts, older: Mapping[Table, State | None]) -> dict[int, tuple[int, int]]:
-    """The deliveries that bronze tables lose by going back to a state, and (next byte, next line) there."""
-    found = {}
+    """Deliveries that bronze tables lose if restored to a state, with (next byte, next line) in it."""
+    lost = {}
     for table, state in older.items():
         assert isinstance(table.write, Deliver)
-        there = known.as_of(state.batch_id) if state else replace(known, states=())
+        before = known.as_of(state.batch_id) if state else replace(known, states=())
         for d in taken_from(known, table.write.source):
-            if d not in there.ingested and (
-                d in known.ingested or there.partial.get(d) != known.partial.get(d)
+            if d not in before.ingested and (
+                d in known.ingested or before.partial.get(d) != known.partial.get(d)
             ):
-                found[d] = there.partial.get(d, (0, 1))
-    return found
+                lost[d] = before.partial.get(d, (0, 1))
+    return lost
 
 
 def _unreadable(known: Facts, damaged: Sequence[Damage]) -> list[int]:
-    """Earlier batches that read a table whose log is gone: its version numbers begin again."""
+    """Earlier batches with a table whose log is gone: its version numbers restart, so they are unreadable."""
     gone = {d.table.name for d in damaged if d.is_gone}
     assert known.last is not None
     return [

@@ -1,4 +1,4 @@
-"""What every command of upkeep stands on: the lease, and the tables as last published."""
+"""The lease and the published tables, for every maintenance command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runtime.table import Table
 
 @dataclass(frozen=True)
 class LakeContext:
-    """One lake: its settings, its tables, and who is told what is done to it."""
+    """One lake: its settings, its tables and its progress display."""
 
     settings: Settings
     tables: Mapping[str, Table]
@@ -28,7 +28,6 @@ class LakeContext:
 
     @property
     def store(self) -> Store:
-        """Where its tables are."""
         return Store.of(self.settings)
 
     def ledger(self) -> Ledger:
@@ -42,7 +41,7 @@ class LakeContext:
 
 @dataclass(frozen=True)
 class WriteSession:
-    """The lake under our lease, with nothing of a killed run left in it."""
+    """The lake under our lease, after the rollback of killed runs."""
 
     owner: Owner
     known: Facts
@@ -50,24 +49,24 @@ class WriteSession:
 
     @property
     def last(self) -> State:
-        """The state we continue."""
-        assert self.known.last is not None  # or nobody stands here
+        """The state to continue."""
+        assert self.known.last is not None  # write_session requires a batch
         return self.known.last
 
     def publish(self, state: State) -> None:
-        """Make a state visible, unless someone else wrote to a table. Raises Fenced."""
+        """Make a state visible. Raises Fenced if another process wrote to a table."""
         self.heads.check()
         publish(self.owner, self.heads.store, state)
 
 
 @contextmanager
 def write_session(context: LakeContext, command: str, also: State | None = None) -> Iterator[WriteSession]:
-    """The lease and the published tables, and those of the state `also`, while the block runs.
+    """Hold the lease while the block runs, and open the published tables and those of the state `also`.
 
-    Raises LeaseHeld, and UsageError for a lake without a batch.
+    Raises LeaseHeld; UsageError for a lake without a batch.
     """
     ledger = context.ledger()
-    context.last_of(ledger.contents())  # before a claim makes a ledger where there is no lake
+    context.last_of(ledger.contents())  # before the claim, which creates a ledger
     with claim(ledger, command, context.settings.lease_seconds) as owner:
         published = {*context.last_of(ledger.contents()).tables, *(also.tables if also else ())}
         tables = {name: table for name, table in context.tables.items() if name in published}

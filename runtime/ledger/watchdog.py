@@ -1,9 +1,8 @@
-"""Ends a process whose bucket has gone silent, once its lease has lapsed, or whose engine has.
+"""End the process when its bucket no longer answers and its lease has expired.
 
-The engines' clients ask a server that takes requests and never answers them again for minutes, and neither
-engine can be told to stop: object_store, in Sail, allows three minutes a request and takes no other time
-from outside. A thread of our own, which the bucket cannot hold up, keeps the time instead. So it does for an
-engine in this process: out of threads or memory, Sail and gRPC wait for ever.
+The engines' S3 clients retry for minutes against a server that accepts requests and never answers, and this
+cannot be configured: object_store, in Sail, has a fixed timeout of three minutes a request. A thread of our
+own, which the bucket cannot block, measures the time instead.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from runtime.process.deadline import Clock
 from runtime.s3.config import Access, is_s3
 from runtime.s3.failures import lapsed
 
-LEAST = 10.0  # seconds: an answer may take as long with nothing being wrong, however short the lease
+LEAST = 10.0  # seconds; a healthy server may take this long, even with a shorter lease
 
 
 class Watchdog(Clock):
-    """How long nothing has been heard from the ledger of a lake in a bucket. On disk it is not kept."""
+    """Measures the time since the ledger last answered. For buckets only, not for local disks."""
 
     def __init__(self, uri: str, access: Access, lease_seconds: float) -> None:
         self._uri = uri
@@ -25,7 +24,7 @@ class Watchdog(Clock):
         super().__init__(allowed, lambda: lapsed(uri, access, allowed, self._met))
 
     def start(self) -> None:
-        """Begin to keep the time."""
+        """Start the thread, if the ledger is in a bucket."""
         if is_s3(self._uri):
             super().start()
 
@@ -35,5 +34,5 @@ class Watchdog(Clock):
         super().broken()
 
     def goes_on(self, met: Exception) -> None:
-        """The ledger was asked in vain."""
+        """A request to the ledger failed with `met`."""
         self._met = met

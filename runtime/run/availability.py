@@ -1,4 +1,4 @@
-"""Whether what was delivered once is still at its source, content for content."""
+"""Whether the sources still have the exact content of earlier deliveries."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ OTHER = "holds another content than was delivered"
 
 
 def unavailable(settings: Settings, deliveries: Iterable[Delivery]) -> list[tuple[Delivery, str]]:
-    """Those that the sources no longer hold, each with the reason.
+    """The deliveries whose content is no longer at its source, each with the reason.
 
-    Reads only files whose size or times are not those of the delivery.
+    Reads only files whose signature (size and times) differs from the delivery's.
     """
-    wanted = list(deliveries)
-    listed, why = _listed(settings, {d.source for d in wanted})
-    unsure = [f for d in wanted if (f := listed.get((d.source, d.path))) and f.signature != d.signature]
+    expected = list(deliveries)
+    listed, why = _listed(settings, {d.source for d in expected})
+    unsure = [f for d in expected if (f := listed.get((d.source, d.path))) and f.signature != d.signature]
     read, _ = inspect_files(list(dict.fromkeys(unsure)), settings)
     contents = {(f.source, f.path): inspected for f, inspected in read}
-    found = [(d, _why(d, listed, contents) if d.source not in why else why[d.source]) for d in wanted]
-    return [(d, reason) for d, reason in found if reason is not None]
+    reasons = [(d, why[d.source] if d.source in why else _why(d, listed, contents)) for d in expected]
+    return [(d, reason) for d, reason in reasons if reason is not None]
 
 
 def _listed(
     settings: Settings, sources: Iterable[str]
 ) -> tuple[dict[tuple[str, str], Listed], dict[str, str]]:
-    """The files of the sources by source and path, and why a source cannot be listed."""
+    """The files by (source, path), and by source the reason why it cannot be listed."""
     filesystems = FileSystems.reached(settings.s3)
     listed: dict[tuple[str, str], Listed] = {}
     why: dict[str, str] = {}

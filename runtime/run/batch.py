@@ -1,7 +1,7 @@
 """One batch: every table in turn, then one publish.
 
-A batch is a pure function of (published tables, files). Whatever stops it before the publish leaves the
-lake as it was for our readers, and the next run rolls the tables back.
+A batch is a pure function of (published tables, files). If it stops before the publish, readers see the lake
+unchanged, and the next run rolls the tables back.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from runtime.settings.load import SOURCES
 from runtime.sources.jsonpaths import Renames, mark_of
 from runtime.table import Collect, Deliver, Merge, Periods, Table, Upsert, fingerprints, in_order
 
-NAMED = 20  # records that a state names
+NAMED = 20  # lost records that a state lists by table
 VERBS = {Deliver: "append", Upsert: "upsert", Collect: "append", Merge: "merge"}
 
 
 @dataclass
 class RunContext:
-    """What every batch of a run shares."""
+    """The objects that all batches of a run share."""
 
     tables: Mapping[str, Table]
     heads: TableVersions
     engine: Engine
     progress: Progress
     renames: Mapping[str, Renames] = field(default_factory=dict)  # by source
-    at: Table | None = None  # the table at work
+    at: Table | None = None  # the table that is being written
 
 
 def take_in(shared: RunContext, known: Facts, batch: Batch) -> State:
-    """Carry a batch of files through the layers. Gives the state to publish."""
+    """Carry a batch of files through the layers. Returns the state to publish."""
     begun, at = time.monotonic(), now()
     batch_id = known.next_batch_id
     content_bytes = sum(s.size for p in batch for s in p.slices)
@@ -59,11 +59,11 @@ def take_in(shared: RunContext, known: Facts, batch: Batch) -> State:
         content_bytes,
         renames=shared.renames,
         late=late,
-        # A late delivery and a new table read records of all files again, not only of this batch's.
+        # With a late delivery or a new table, silver also reads records of files outside this batch.
         redelivered=redelivered(known, arrived, only=None if late or new else arrived),
     )
     for name in new & known.published:
-        shared.heads.recreate(shared.tables[name])  # a restore took it out of the lake, or it fell behind
+        shared.heads.recreate(shared.tables[name])  # out of the lake after a restore, or behind
     _walk(shared, context, new, batch, at)
     state = state_after(shared, context, known, kind="run", begun=begun)
     return replace(
@@ -76,7 +76,7 @@ def take_in(shared: RunContext, known: Facts, batch: Batch) -> State:
 
 
 def rebuild(shared: RunContext, known: Facts, batch_bytes: int) -> State:
-    """Silver and gold from bronze. Gives the state to publish."""
+    """Rebuild silver and gold from bronze. Returns the state to publish."""
     begun = time.monotonic()
     for table in derived(shared.tables):
         shared.heads.recreate(table)
@@ -86,16 +86,16 @@ def rebuild(shared: RunContext, known: Facts, batch_bytes: int) -> State:
 
 
 def derived(tables: Mapping[str, Table]) -> list[Table]:
-    """The tables that are made from others, each after those."""
+    """Silver and gold tables, each after its inputs."""
     return [t for t in in_order(tables) if t.name in tables and not isinstance(t.write, Deliver)]
 
 
 def rebuilt(
     shared: RunContext, known: Facts, batch_bytes: int, bronze_at: Mapping[str, Pinned] | None = None
 ) -> dict[str, Changes]:
-    """Fill the empty derived tables from bronze, in chunks of bounded size. Gives each table's counts.
+    """Fill the empty derived tables from bronze, in chunks of bounded size. Returns the counts by table.
 
-    `bronze_at`: where bronze is, if not beside them.
+    `bronze_at`: where to read bronze tables, if not in the store of this run.
     """
     done: set[int] = set()
     made: list[dict[str, Changes]] = []
@@ -152,7 +152,7 @@ def derive(context: BatchContext, table: Table) -> Changes:
 
 
 def carry_out(shared: RunContext, context: BatchContext, table: Table, step: Callable[[], Changes]) -> None:
-    """One table's step, told to whoever watches."""
+    """Run the step of one table, and report it to the progress display and the profile."""
     begun, shared.at = time.monotonic(), table
     with profiling.of(table.name, "plan"):
         context.changes[table.name] = changes = step()
@@ -163,7 +163,7 @@ def carry_out(shared: RunContext, context: BatchContext, table: Table, step: Cal
 
 
 def state_after(shared: RunContext, context: BatchContext, known: Facts, *, kind: str, begun: float) -> State:
-    """What a publish of the bench's work says."""
+    """The state to publish after the steps of a batch."""
     last = known.last
     changes = context.changes
     silver_changes = [changes[t.name] for t in shared.tables.values() if t.name in changes]
@@ -191,14 +191,14 @@ def state_after(shared: RunContext, context: BatchContext, known: Facts, *, kind
 
 
 def _carried(tables: Mapping[str, Table], last: State | None) -> dict[str, Mapping[str, int]]:
-    """Published tables that this code does not know: they keep their version, and fall behind."""
+    """Entries of published tables that this code lacks: same version, marked as behind."""
     unknown = {name: entry for name, entry in (last.tables if last else {}).items() if name not in tables}
     still = {"inserted": 0, "updated": 0, "deleted": 0, BEHIND: 1}
     return {name: {**entry, **still} for name, entry in unknown.items()}
 
 
 def _table_entry(heads: TableVersions, name: str, changes: Changes, last: State | None) -> dict[str, int]:
-    """Version, size and row counts; a table that did not move keeps the size it had."""
+    """Version, size and row counts of a table; an unchanged version is not measured again."""
     version_ = heads.versions[name]
     before = last.tables.get(name) if last else None
     measured = before if before and before["version"] == version_ else size(heads[name])
@@ -215,7 +215,7 @@ def _table_entry(heads: TableVersions, name: str, changes: Changes, last: State 
 
 
 def _fingerprint(table: Table, last: State | None, kind: str, changes: Mapping[str, Changes]) -> str:
-    """The rules the table's rows were made by: only a rebuild makes old rows anew by changed ones."""
+    """The fingerprint of the rules that made the table's rows; SEVERAL after a change without a rebuild."""
     rules = fingerprints.rules(table)
     old = last.fingerprints.get(table.name) if last and kind != REBUILT else None
     if old in (None, rules) or changes.get(table.name, NOTHING).is_empty:
@@ -224,9 +224,9 @@ def _fingerprint(table: Table, last: State | None, kind: str, changes: Mapping[s
 
 
 def new_tables(tables: Mapping[str, Table], known: Facts) -> set[str]:
-    """Tables that the lake lacks, or that fell behind under code without them; in a new lake none is new.
+    """Tables that the lake lacks, or that missed batches of code without them. An empty lake has none.
 
-    A table of raw records cannot fall behind: what it holds are the deliveries taken in.
+    Bronze cannot fall behind: it holds exactly the deliveries that were taken in.
     """
     if known.last is None:
         return set()
@@ -237,7 +237,7 @@ def new_tables(tables: Mapping[str, Table], known: Facts) -> set[str]:
 
 
 def summed(parts: Sequence[Changes]) -> Changes:
-    """The counts of several change sets of one table."""
+    """The counts of several change sets of one table, without rows."""
     return Changes(
         inserted=sum(c.inserted for c in parts),
         updated=sum(c.updated for c in parts),

@@ -22,7 +22,7 @@ from runtime.settings.load import Settings
 def after_run(
     owner: Owner, heads: TableVersions, last: State, settings: Settings, progress: Progress
 ) -> None:
-    """Merge small files where a run left too many, as the state of `last` says. Usually looks no further."""
+    """Merge the small files of tables with too many of them, by the counts in `last`. Publishes a state."""
     if not settings.compact_after:
         return
     crowded = [n for n in heads.versions if last.tables[n].get("excess", 0) >= settings.compact_after]
@@ -40,7 +40,7 @@ def after_run(
 def compacted(
     heads: TableVersions, last: State, names: Iterable[str], target_bytes: int, context: LakeContext
 ) -> State | None:
-    """The state to publish after compacting tables; None when none had files to merge."""
+    """Compact tables. Returns the state to publish, None when no table had files to merge."""
     begun = time.monotonic()
     unchanged = {"inserted": 0, "updated": 0, "deleted": 0}
     tables = {name: {**entry, **unchanged} for name, entry in last.tables.items()}

@@ -1,4 +1,4 @@
-"""Errors that a table's own code or SQL makes, with the file and the line to look at."""
+"""Map an engine's error to the file and line of the table declaration that caused it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runtime.errors import LayerError, first_line, is_file_gone, is_refused
 if TYPE_CHECKING:
     from runtime.table import Table
 
-# What engines raise for a statement that is wrong, and for a value that an expression cannot take.
+# Exceptions of engines for a wrong statement, and for a value that an expression cannot take.
 STATEMENTS = {
     "AnalysisException", "ParseException", "ArithmeticException", "NumberFormatException",
     "DateTimeException", "ArrayIndexOutOfBoundsException", "IllegalArgumentException",
@@ -23,7 +23,7 @@ NAMED = re.compile(r"[`'\"]([\w.]+)[`'\"]")
 
 
 def layer_error(table: Table, fault: Exception, lake: str) -> LayerError | None:
-    """The error of a table at work as one of its declaration; None where something else is to blame."""
+    """The fault as an error of the table's declaration; None when the declaration is not its cause."""
     file = Path(table.build.__code__.co_filename)
     frames = [f.lineno for f in traceback.extract_tb(fault.__traceback__) if Path(f.filename) == file]
     kinds = {kind.__name__ for kind in type(fault).__mro__}
@@ -37,7 +37,10 @@ def layer_error(table: Table, fault: Exception, lake: str) -> LayerError | None:
 
 
 def _line(table: Table, file: Path, message: str) -> int:
-    """Where the source names what the message names, from `build` on first. A plan fails after it is made."""
+    """The line of the first name from the message, searched from `build` on first.
+
+    An engine fails after `build` returned, so the traceback has no line of it.
+    """
     begin = table.build.__code__.co_firstlineno
     numbered = list(enumerate(file.read_text(encoding="utf-8").splitlines(), 1))
     for name in _names(message):

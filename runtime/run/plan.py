@@ -1,8 +1,8 @@
-"""What there is to do: the files at the sources, less what the ledger knows.
+"""Find the work of a run: the files at the sources, less those in the ledger.
 
-A file is known by the digest of its newest known content: an older content that comes back is a new
-delivery, for its records must win over the ones that replaced them. The signature (size and times) only
-spares reading: where it is unchanged the content is taken to be, where it changed the content decides.
+The digest of its newest content identifies a file. An older content that comes back is a new delivery,
+because its records must win over those that replaced them. The signature (size and times) only saves reads:
+an unchanged signature means unchanged content; after a change the digest decides.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from runtime.sources.local_disk import seconds_to_settle
 from runtime.sources.open_file import ContentReader, Unreadable
 from runtime.sources.slicing import Slice, cut
 
-# Threads that read files: far away they mostly wait, nearby they mostly work.
+# Threads that read files, by whether they are on S3: there they mostly wait, on disk they mostly compute.
 READERS = {False: 4, True: 32}
 ODD_SHOWN = 20
 NO_MARKS: Mapping[str, str] = {}
-SHARE_FILES, SHARE_BYTES = 64, 8 * 1024**2  # what one thread inspects at a time
+SHARE_FILES, SHARE_BYTES = 64, 8 * 1024**2  # one thread inspects this much at a time
 
 
 @dataclass(frozen=True)
 class NewFile:
-    """A content version to take in, from a byte and a line on. `reason` says why it is new."""
+    """A content version to take in, from a byte and a line on. `reason` is the text that `plan` shows."""
 
     listed: Listed
     inspected: Inspected
@@ -49,10 +49,13 @@ class NewFile:
 
 @dataclass(frozen=True)
 class Work:
-    """What a run would do. `bad` are files not yet remembered as unreadable; `gone` are remembered ones
-    (source, path) that are there no more; `touched` are known contents under a new signature; `numbered`
-    are the deliveries this listing numbers; `left_out` says for a source how many files have names that are
-    not read, and the path of one; `notes` are odd about the files, and stop nothing."""
+    """The work of a run.
+
+    `bad`: unreadable files that are new to the ledger. `gone`: (source, path) of unreadable files in the
+    ledger that no longer exist. `touched`: known contents with a new signature. `numbered`: new deliveries.
+    `listed`: number of files. `left_out`: (source, number, example) of files whose names are not read.
+    `notes`: remarks about files, which stop no run.
+    """
 
     files: tuple[NewFile, ...] = ()
     bad: tuple[BadFile, ...] = ()
@@ -65,21 +68,21 @@ class Work:
 
     @property
     def sentences(self) -> list[str]:
-        """What a person should know about the sources besides what is taken in."""
+        """Remarks about the sources for the user."""
         return [*(left_out_text(*one) for one in self.left_out), *self.notes]
 
     @property
     def is_empty(self) -> bool:
-        """Whether a run has nothing to take in and nothing to remember."""
+        """Whether a run has no file to take in and no row for the ledger."""
         return not self.files and not self.bad and not self.gone
 
     @property
     def content_bytes(self) -> int:
-        """What there is to take in, unpacked."""
+        """Bytes to take in, uncompressed."""
         return sum(f.inspected.content_bytes - f.start for f in self.files)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The ledger rows that remember this plan."""
+        """The rows that record this plan in the ledger."""
         bad = [
             {
                 "kind": "bad",
@@ -98,7 +101,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Piece:
-    """The part of a new file that one batch takes; `rest` is (next byte, next line) or None."""
+    """The part of a new file that goes into one batch; `rest` is (next byte, next line) or None."""
 
     file: NewFile
     slices: tuple[Slice, ...]
@@ -120,11 +123,10 @@ def find_work(
     seen: Seen | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Work:
-    """List the sources and subtract what the ledger knows. Raises SourceError for a missing source.
+    """List the sources and subtract the files in the ledger. Raises SourceError for a missing source.
 
-    Known files of the source `again` are new deliveries. `marks` say for a source under which names of
-    fields it is taken in now. Give the same `seen` to two calls, and the second reads only what changed in
-    between.
+    `again`: every file of this source is a new delivery. `marks`: by source, the mark of its current field
+    names. `seen`: a cache; a second call with the same one reads only files that changed in between.
     """
     seen = {} if seen is None else seen
     filesystems = FileSystems.reached(settings.s3)
@@ -135,7 +137,7 @@ def find_work(
     }
     files = [f for listing in listings.values() for f in listing.files if f.uri != settings.log_json_paths]
     bad = [file for listing in listings.values() for file in listing.bad]
-    there = {(f.source, f.path) for f in files} | {(b.source, b.path) for b in bad}
+    listed = {(f.source, f.path) for f in files} | {(b.source, b.path) for b in bad}
     newest = _newest(known)
     unknown = [f for f in files if f.source == again or _must_read(f, newest, known, retry_bad=retry_bad)]
     unseen = [f for f in unknown if (f.uri, f.signature) not in seen]
@@ -144,24 +146,24 @@ def find_work(
     seen.update({(f.uri, f.signature): i for f, i in fresh})
     inspected = [(f, seen[f.uri, f.signature]) for f in unknown if (f.uri, f.signature) in seen]
     numbering = iter(range(known.next_delivery, known.next_delivery + len(unknown)))
-    found = [_judge(f, i, newest.get((f.source, f.path)), known, numbering, again) for f, i in inspected]
+    judged = [_judge(f, i, newest.get((f.source, f.path)), known, numbering, again) for f, i in inspected]
     others = [
         _other_names(source, files, newest, known, mark) for source, mark in marks.items() if source != again
     ]
     return Work(
-        files=tuple(new for new, _, _ in found if new),
+        files=tuple(new for new, _, _ in judged if new),
         bad=tuple(b for b in (*bad, *unreadable) if retry_bad or not _remembered(b, known)),
-        gone=tuple(b for b in known.bad if b not in there and getattr(settings, b[0]) is not None),
-        touched=tuple(d for _, d, _ in found if d),
-        numbered=tuple(d for _, _, d in found if d),
+        gone=tuple(b for b in known.bad if b not in listed and getattr(settings, b[0]) is not None),
+        touched=tuple(d for _, d, _ in judged if d),
+        numbered=tuple(d for _, _, d in judged if d),
         listed=len(files),
         left_out=tuple((s, of.left_out, of.example) for s, of in listings.items() if of.left_out),
-        notes=(*_odd(new for new, _, _ in found if new), *filter(None, others)),
+        notes=(*_odd(new for new, _, _ in judged if new), *filter(None, others)),
     )
 
 
 def _odd(files: Iterable[NewFile]) -> Iterator[str]:
-    """What is odd about new files, of the first of them."""
+    """Remarks about new files, at most ODD_SHOWN of them."""
     odd = [f"{file.listed.uri}: {file.inspected.note}." for file in files if file.inspected.note]
     yield from odd[:ODD_SHOWN]
     if len(odd) > ODD_SHOWN:
@@ -169,7 +171,7 @@ def _odd(files: Iterable[NewFile]) -> Iterator[str]:
 
 
 def _settle(files: Iterable[Listed]) -> None:
-    """Wait until what is read of files just written can be told from what is written to them later."""
+    """Wait until a later write to files that were just written must change their signature."""
     now = time.time()
     on_disk = [f for f in files if not is_s3(f.uri) and archive_and_member(f.uri) is None]
     if wait := max((seconds_to_settle(f.signature, now) for f in on_disk), default=0.0):
@@ -183,9 +185,9 @@ def _other_names(
     known: Facts,
     mark: str,
 ) -> str | None:
-    """What to do where known files of a source were taken in under other names of fields than now."""
-    there = [newest[f.source, f.path] for f in files if f.source == source and (f.source, f.path) in newest]
-    others = sum(known.renamed.get(d.delivery, mark) != mark for d in there)
+    """A remark if known files of a source were taken in with other field names than the current ones."""
+    last = [newest[f.source, f.path] for f in files if f.source == source and (f.source, f.path) in newest]
+    others = sum(known.renamed.get(d.delivery, mark) != mark for d in last)
     if not others:
         return None
     return (
@@ -195,7 +197,7 @@ def _other_names(
 
 
 def left_out_text(source: str, files: int, example: str) -> str:
-    """How many files of a source have names that are not read."""
+    """The remark about files of a source with names that are not read."""
     names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
     which = (
         f"1 file is left out: {example}"
@@ -206,7 +208,7 @@ def left_out_text(source: str, files: int, example: str) -> str:
 
 
 def cut_batches(files: Iterable[NewFile], batch_bytes: int) -> Iterator[Batch]:
-    """The files, in order of delivery, as batches of bounded size. Only line files are ever cut."""
+    """The files, in order of delivery, as batches of bounded size. Only files of JSON lines are split."""
     batch: list[Piece] = []
     room = batch_bytes
     for file in sorted(files, key=lambda f: f.delivery):
@@ -238,7 +240,7 @@ def _size(piece: Piece) -> int:
 
 
 def _newest(known: Facts) -> dict[tuple[str, str], Delivery]:
-    """By source and path, the delivery of a file that was listed last."""
+    """The newest delivery of each file, by source and path."""
     return {(d.source, d.path): d for _, d in sorted(known.deliveries.items())}
 
 
@@ -249,7 +251,7 @@ def _must_read(
     *,
     retry_bad: bool,
 ) -> bool:
-    """Whether the signature alone cannot tell that there is nothing new about the file."""
+    """Whether the file is new or its signature changed, or the lake lacks a part of it."""
     if not retry_bad and known.bad.get((file.source, file.path), ("",))[0] == file.signature:
         return False
     last = newest.get((file.source, file.path))
@@ -268,7 +270,7 @@ def _sizes(_: object, files: list[Listed], *__: object) -> dict[str, int]:
 def inspect_files(
     files: list[Listed], settings: Settings
 ) -> tuple[list[tuple[Listed, Inspected]], list[BadFile]]:
-    """Read files whole, several at a time; those that cannot be read are told apart."""
+    """Read files whole, several at a time. Returns the readable files and the unreadable ones."""
     filesystems = FileSystems.reached(settings.s3)
 
     def read(some: list[Listed]) -> list[Inspected | Unreadable]:
@@ -289,7 +291,7 @@ def inspect_files(
 
 
 def _shares(files: list[Listed]) -> Iterator[list[Listed]]:
-    """The files, in order, as shares for threads: a large file alone, small ones by the dozen."""
+    """The files, in order, in groups for threads: a large file alone, small files together."""
     share: list[Listed] = []
     size = 0
     for file in files:
@@ -324,7 +326,7 @@ def _judge(
     numbering: Iterator[int],
     again: str | None,
 ) -> tuple[NewFile | None, Delivery | None, Delivery | None]:
-    """(to take in, known but touched, newly numbered) of one file that was read."""
+    """(file to take in, known delivery with a new signature, new delivery) for one file that was read."""
     is_again = last is not None and file.source == again and last.delivery in known.ingested
     if last is None or last.digest != inspected.digest or is_again:
         delivery = Delivery(
@@ -342,7 +344,7 @@ def _judge(
 
 @step("look whether files changed")
 def changed_since(files: Iterable[Listed], filesystems: FileSystem | None = None) -> list[Listed]:
-    """Those that are no longer what was listed: gone, unreadable, or another content."""
+    """The files whose signature changed since they were listed, or that are gone or unreadable."""
     containers: dict[tuple[str, str], list[Listed]] = {}
     for file in files:
         container = (archive_and_member(file.uri) or (file.uri,))[0]
@@ -350,10 +352,10 @@ def changed_since(files: Iterable[Listed], filesystems: FileSystem | None = None
     far = any(is_s3(container) for _, container in containers)
     with ThreadPoolExecutor(READERS[True]) if far else nullcontext() as pool:
         each = pool.map if pool else map
-        found = each(partial(_signatures, filesystems), containers)
+        signatures = each(partial(_signatures, filesystems), containers)
         return [
             member
-            for members, now in zip(containers.values(), found, strict=True)
+            for members, now in zip(containers.values(), signatures, strict=True)
             for member in members
             if now.get(member.uri) != member.signature
         ]

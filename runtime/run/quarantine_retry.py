@@ -1,8 +1,7 @@
-"""The quarantined records judged once more, by the rules the code has now.
+"""Apply the current rules to the quarantined records.
 
-A record that passes is taken in under its own delivery and line, so it loses to what came later and wins
-over what came before, as if the rule had been right from the start. Every record of its key is read again
-for that, from bronze.
+A record that passes keeps its own delivery and line, so it loses to later records and wins over earlier ones,
+as if the rule had been right from the start. For that, every record of its key is read again from bronze.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ KIND = "quarantine retry"
 
 
 def retry(shared: RunContext, known: Facts, batch_bytes: int) -> State | None:
-    """Judge all quarantined records again. Gives the state to publish, None when nothing changes."""
+    """Judge all quarantined records again. Returns the state to publish, None when nothing changes."""
     begun = time.monotonic()
     collected = quarantine.collecting(shared.tables)
     size = _characters(shared, collected)
@@ -56,7 +55,7 @@ def retry(shared: RunContext, known: Facts, batch_bytes: int) -> State | None:
 def judging(tables: Mapping[str, Table]) -> list[Table]:
     """The tables whose rules send records to quarantine."""
     return [
-        given.table for given in quarantine.collecting(tables).inputs if isinstance(given.table.write, Upsert)
+        each.table for each in quarantine.collecting(tables).inputs if isinstance(each.table.write, Upsert)
     ]
 
 
@@ -68,26 +67,26 @@ def source_of(table: Table) -> str:
 
 
 def _characters(shared: RunContext, collected: Table) -> int:
-    """The length of all records in quarantine."""
+    """The number of characters of all records in quarantine."""
     rows = shared.engine.read(shared.heads.store.uri(collected.name))
     (total,) = rows_of(rows.selectExpr("coalesce(sum(length(raw)), 0) as characters"))
     return int(total["characters"])
 
 
 def _judge(shared: RunContext, context: BatchContext, collected: Table, part: str) -> None:
-    """Take in what passes now, bring gold up to date, and leave the rest in quarantine."""
-    held = context.keep(context.read(collected).where(part))
+    """Take in the records that pass now, update gold, and leave the others in quarantine."""
+    quarantined = context.keep(context.read(collected).where(part))
     for table in judging(shared.tables):
-        arrived = held.where(f"source = '{source_of(table)}'")
+        arrived = quarantined.where(f"source = '{source_of(table)}'")
         carry_out(shared, context, table, lambda t=table, a=arrived: _again(context, t, a))  # type: ignore[misc]
-    carry_out(shared, context, collected, lambda: quarantine.replace_rows(context, collected, held))
+    carry_out(shared, context, collected, lambda: quarantine.replace_rows(context, collected, quarantined))
     for table in in_order(shared.tables):
         if isinstance(table.write, Merge):
             carry_out(shared, context, table, lambda t=table: derive(context, t))  # type: ignore[misc]
 
 
 def _again(context: BatchContext, table: Table, arrived: DataFrame) -> Changes:
-    """The records upserted; counted as moved out of quarantine, for they were delivered before."""
+    """Upsert the records. They count as moved out of quarantine, because they were delivered before."""
     changes = silver.upsert(context, table, arrived)
     passed = sum(changes.records[name] for name in ("accepted", "duplicate", "superseded"))
     records = {**changes.records, "delivered": 0, "quarantined": -passed}

@@ -1,4 +1,4 @@
-"""A run: look for work, claim the lease, roll back what a killed run left, take batches in, publish."""
+"""A run: find work, claim the lease, roll back the writes of a killed run, take in and publish batches."""
 
 from __future__ import annotations
 
@@ -43,13 +43,16 @@ NONE: Mapping[str, Renames] = {}
 
 @dataclass
 class Report:
-    """What a run did: the states it published, the files it could not read, sources of which it took nothing
-    in (`errors`), what else a person should know (`notes`), and, if it was asked for, where the time went."""
+    """The result of a run: published states and unreadable files (`failed`).
+
+    `errors` name sources of which no record was accepted, `notes` are remarks for the user, `left_out` gives
+    by source [files, example] of files with names that are not read; `profile` is set with --profile.
+    """
 
     new_files: int = 0
     states: list[State] = field(default_factory=list)
     failed: list[BadFile] = field(default_factory=list)
-    stands: Facts = EMPTY  # what the ledger holds, where there was nothing to do
+    stands: Facts = EMPTY  # the facts in the ledger at the start
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Report:
 
     @property
     def refused(self) -> dict[str, int]:
-        """By table, the records that it judged, where it rejected every one of them."""
+        """By table that rejected every record of the run, the number of records."""
         names = dict.fromkeys(name for state in self.states for name in state.judged)
         judged = {n: added([s.judged[n] for s in self.states if n in s.judged]) for n in names}
         return {n: c["delivered"] for n, c in judged.items() if c["delivered"] == c["quarantined"]}
@@ -69,20 +72,20 @@ class Report:
         return f"<run: {', '.join(parts)}>"
 
     def as_json(self) -> dict[str, Any]:
-        """The shape that `run --format json` prints."""
-        shown: dict[str, Any] = {
+        """The JSON of `run --format json`."""
+        report: dict[str, Any] = {
             "new_files": self.new_files,
             "batches": [state_as_json(state) for state in self.states],
         }
         if self.failed:
-            shown["failed_files"] = [{"path": f.uri, "error": f.error} for f in self.failed]
+            report["failed_files"] = [{"path": f.uri, "error": f.error} for f in self.failed]
         if self.profile:
-            shown["profile"] = self.profile.as_json()
-        return shown
+            report["profile"] = self.profile.as_json()
+        return report
 
 
 def state_as_json(state: State) -> dict[str, Any]:
-    """A published batch as `run --format json` prints it."""
+    """A published batch in the JSON of `run --format json`."""
     records = ("delivered", "accepted", "duplicate", "superseded", "quarantined")
     counts = ("version", "inserted", "updated", "deleted", "rows")
     return {
@@ -118,9 +121,9 @@ class Runner:
         once: bool = False,
         again: str | None = None,
     ) -> Report:
-        """One run. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced.
+        """Run once. Raises LeaseHeld, SchemaChanged, SourceError, CheckFailed, EngineError, Fenced.
 
-        `once`: the process ends after it; `again`: a source of which known files are new deliveries.
+        `once`: the process ends after this run. `again`: every file of this source is a new delivery.
         """
         check_declarations(self.tables)
         self._require_source(again, full_refresh=full_refresh)
@@ -137,7 +140,7 @@ class Runner:
             return Report(stands=known, notes=work.sentences)
         with claim(self.ledger, "run", self.settings.lease_seconds) as owner:
             if (meanwhile := self.ledger.contents()) is not known:
-                # Another run published before we had the lease.
+                # Another run published before this one claimed the lease.
                 work = self._find(meanwhile, retry_bad, again)
             rebuilt = self._caught_up(owner, meanwhile)
             try:
@@ -153,9 +156,12 @@ class Runner:
         return report
 
     def _caught_up(self, owner: Owner, known: Facts) -> list[State]:
-        """Rebuild what fell behind under code that lacked it, if silver did: it has counted its records."""
-        there = known.last.tables if known.last else {}
-        behind = [name for name in self._new_tables(known) if name in there]
+        """Rebuild silver and gold if code without a silver table published batches since.
+
+        Gold is filled without a rebuild; silver has already counted the records of earlier batches.
+        """
+        published = known.last.tables if known.last else {}
+        behind = [name for name in self._new_tables(known) if name in published]
         if all(isinstance(self.tables[name].write, Merge) for name in behind):
             return []
         self.progress.note(f"{', '.join(sorted(behind))} fell behind: rebuilding silver and gold from bronze")
@@ -174,7 +180,7 @@ class Runner:
             owner.commit(work.rows())
         new = self._new_tables(known)
         if work.files or new:
-            # A table new in the code reads all that was ever taken in.
+            # A table that is new in the code reads all of bronze, so its size is not known here.
             ahead = work.content_bytes if once and not new else None
             with self._at_work(owner, self._renames(), ahead) as shared:
                 self._batches(owner, shared, work, report)
@@ -194,7 +200,7 @@ class Runner:
             compact.after_run(owner, shared.heads, last, self.settings, self.progress)
 
     def _publish(self, owner: Owner, shared: RunContext, batch: Batch, report: Report) -> State | None:
-        """Take one batch in. Files that change under our hands are left for the next run."""
+        """Take in and publish one batch. Files that change during the run are left for the next run."""
         batch = self._without_changed(batch, report)
         known = self.ledger.contents()
         if not batch and not self._new_tables(known):
@@ -209,7 +215,7 @@ class Runner:
         return state
 
     def _all_refused(self, table: str, records: int) -> str:
-        """What it means that a table rejected all records of the run."""
+        """The message for a table that rejected all records of the run."""
         source = self.tables[table].inputs[0].table.name.partition(".")[2]
         every = "the only record" if records == 1 else f"every one of the {records:,} records"
         return (
@@ -219,7 +225,7 @@ class Runner:
         )
 
     def _unless_changed(self, shared: RunContext, known: Facts, batch: Batch) -> State | None:
-        """The state to publish; None when a file is no longer what was listed, so may be half read."""
+        """The state to publish; None when a file changed after it was listed: it may be half read."""
         files = [piece.file.listed for piece in batch]
         try:
             state = batches.take_in(shared, known, batch)
@@ -232,7 +238,7 @@ class Runner:
 
     def _commit(self, owner: Owner, shared: RunContext, state: State) -> None:
         shared.heads.check()
-        shared.heads.store.clear_scratch()  # before the publish, which has the disk hold what is in the lake
+        shared.heads.store.clear_scratch()  # before the publish, which flushes the whole lake to disk
         publish(owner, self.store, state)
         self.progress.published(state)
         for name, (records, texts) in state.lost.items():
@@ -248,7 +254,10 @@ class Runner:
         return tuple(p for p in batch if p.file.listed.uri not in changed)
 
     def _recovered(self, owner: Owner, damaged: DamagedTables) -> list[State]:
-        """Rebuild what a power cut tore, where nothing is lost for good. Raises DamagedTables otherwise."""
+        """Rebuild tables that a power cut tore, if the sources still have all lost records.
+
+        Raises DamagedTables otherwise.
+        """
         known = self.ledger.contents()
         gone = unavailable(self.settings, [known.deliveries[d] for d in damaged.lost])
         if not damaged.torn or gone:
@@ -275,7 +284,7 @@ class Runner:
         return state
 
     def retry_quarantine(self) -> State | None:
-        """Judge the quarantined records again; gives the state published, None when nothing changed.
+        """Apply the rules to the quarantined records again. Returns the published state, None for no change.
 
         Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
         """
@@ -306,7 +315,10 @@ class Runner:
         rebuild: bool = False,
         accept_loss: bool = False,
     ) -> Iterator[RunContext]:
-        """The engine and the tables as last published. Scratch is empty before and after."""
+        """The started engine and the tables as last published. Scratch space is empty before and after.
+
+        Maps the errors of the engine to those of the lake.
+        """
         running = engine.started(self.settings, ahead=ahead)
         check_builds(running.spark, self._unproven(rebuild=rebuild))
         heads = rolled_back(
@@ -319,7 +331,7 @@ class Runner:
         except LakehouseError:
             raise
         except Exception as fault:
-            owner.commit([])  # that another writer was in the way explains it better: both raise Fenced
+            owner.commit([])  # raises Fenced, as the check below: another writer explains the fault better
             table = shared.at
             shared.heads.check(table.name if table else None, running.name)
             is_refusal = is_s3(self.store.root) and explained(fault, self.store.root, self.store.access)
@@ -330,13 +342,13 @@ class Runner:
             heads.store.clear_scratch()
 
     def _unproven(self, *, rebuild: bool) -> list[Table]:
-        """The tables that no published batch was made by, with the rules of now."""
+        """Tables whose current rules have not yet made a published batch."""
         known = self.ledger.contents()
         stored = known.last.fingerprints if known.last else {}
         return [t for n, t in self.tables.items() if stored.get(n) != fingerprints.rules(t) or rebuild]
 
     def _renames(self) -> dict[str, Renames]:
-        """What `log_json_paths` says, by source: only records about to be delivered need it."""
+        """The field names from `log_json_paths`, by source. Only new deliveries need them."""
         place = self.settings.log_json_paths
         if place is None:
             return {}
@@ -345,7 +357,7 @@ class Runner:
         return {"log_data": read_renames(place, fields["log_data"], self._places)}
 
     def unpublished(self, known: Facts) -> list[str]:
-        """Tables that a run cut off has written to; none while someone is at work."""
+        """Tables with unpublished writes of a killed run; none while another process holds the lease."""
         return [] if is_held(self.ledger.lease()) else unpublished(self.store, self.tables, known)
 
     def _find(self, known: Facts, retry_bad: bool, again: str | None) -> Work:
@@ -360,16 +372,16 @@ class Runner:
         )
 
     def marks(self, known: Facts) -> dict[str, str]:
-        """By source, the names of fields that its files are taken in under, where a setting says them.
+        """By source, the mark of the field names that a setting gives for it.
 
-        Only known files can have been taken in under others, so a first run reads nothing for it.
+        Empty before the first batch: only known files can have been taken in with other names.
         """
         if known.last is None:
             return {}
         try:
             return {source: mark_of(renames) for source, renames in self._renames().items()}
         except (ConfigError, StorageError):
-            return {}  # raised where files are to be taken in
+            return {}  # raised later, if there are files to take in
 
     def _require_source(self, again: str | None, *, full_refresh: bool) -> None:
         if again is None:
@@ -379,10 +391,10 @@ class Runner:
                 "--again and --full-refresh: a rebuild reads bronze, and no files. Run them in turn."
             )
         if again not in SOURCES or getattr(self.settings, again) is None:
-            given = [source for source in SOURCES if getattr(self.settings, source) is not None]
+            sources = [source for source in SOURCES if getattr(self.settings, source) is not None]
             raise UsageError(
-                f"--again: {again!r} is no source of this lake{nearest(again, given) or '.'} "
-                f"The sources given are: {', '.join(given) or 'none'}."
+                f"--again: {again!r} is no source of this lake{nearest(again, sources) or '.'} "
+                f"The sources given are: {', '.join(sources) or 'none'}."
             )
 
     def _new_tables(self, known: Facts) -> set[str]:
@@ -398,6 +410,6 @@ class Runner:
 
 
 def _keep_profile(owner: Owner, states: Sequence[State]) -> None:
-    """Remember the profile that is being taken, if one is, with the run's last batch."""
+    """Store the current profile, if any, with the last batch of the run."""
     if states and (profile := profiling.current()) is not None:
         owner.commit([profile_row(states[-1].batch_id, profile.as_json())])

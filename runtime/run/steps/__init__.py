@@ -1,1 +1,1 @@
-"""What a batch does to each kind of table: bronze delivers, silver upserts, gold merges."""
+"""The step of a batch for each kind of table: bronze appends, silver upserts, gold merges."""

@@ -1,4 +1,4 @@
-"""What every step of a batch works with: the engine, the tables' newest versions, and scratch space."""
+"""The context of a batch's steps: the engine, the newest version of each table, and scratch space."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Bounds = Mapping[str, Sequence[object]]
 
 
 class Pinned(NamedTuple):
-    """Where a table is read: a version of it, the newest by default, without what later batches brought.
+    """The location and version (newest by default) of a table to read, without rows of later batches.
 
-    The batch matters where an engine reads the newest version anew each time it needs rows.
+    `upto_batch` is for engines that look up the newest version each time they read rows.
     """
 
     uri: str
@@ -53,10 +53,10 @@ def _files_kept(_: object, context: BatchContext, *__: object) -> Mapping[str, i
 
 @dataclass
 class BatchContext:
-    """One batch at work. All writes to the lake's tables go through `append` and `merge`.
+    """The state of one batch in progress. All writes to tables go through `append` and `merge`.
 
-    `redelivered` lists, by source, the deliveries of each file of this batch that came before as well;
-    `elsewhere` gives, by table, where it is read when it is not beside those that are written.
+    `redelivered` gives, by source, the deliveries of each file that came more than once, in order.
+    `elsewhere` gives, by table, where to read it if it is not in the store that is written.
     """
 
     engine: Engine
@@ -64,7 +64,7 @@ class BatchContext:
     batch_id: int
     content_bytes: int = 0
     renames: Mapping[str, Renames] = field(default_factory=dict)  # by source
-    late: frozenset[str] = frozenset()  # sources of which this batch holds a delivery out of order
+    late: frozenset[str] = frozenset()  # sources with a delivery older than one in the lake
     redelivered: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
     elsewhere: Mapping[str, Pinned] = field(default_factory=dict)
     changes: dict[str, Changes] = field(default_factory=dict)
@@ -72,11 +72,10 @@ class BatchContext:
 
     @property
     def store(self) -> Store:
-        """Where the tables are."""
         return self.heads.store
 
     def read(self, table: Table, bounds: Bounds | None = None) -> DataFrame:
-        """The table as it is now, restricted to literal partition values."""
+        """The current rows of a table, restricted to literal partition values."""
         place = self.elsewhere.get(table.name, Pinned(self.store.uri(table.name)))
         rows = self.engine.read(place.uri, place.version)
         if place.upto_batch is not None:
@@ -85,18 +84,18 @@ class BatchContext:
 
     @step("stage", _files_kept)
     def keep(self, rows: DataFrame) -> DataFrame:
-        """The rows, computed once and kept for this batch."""
+        """The rows, computed once and stored in scratch space for this batch."""
         self._kept += 1
         return self.engine.keep(rows, self.kept)
 
     @property
     def kept(self) -> str:
-        """Where the rows kept last are."""
+        """The folder of the rows stored last by `keep`."""
         return f"{self.store.scratch}/{self.batch_id}-{self._kept}"
 
     @step("append", _rows_committed)
     def append(self, table: Table, rows: DataFrame) -> Mapping[str, int]:
-        """Append rows, which may turn out to be none. Gives the counts of the commit."""
+        """Append rows, maybe none. Returns the counts of the commit. Raises DeclarationError, Fenced."""
         declared = rows.selectExpr(*(f"cast({c.name} as {c.type}) as {c.name}" for c in table.columns))
         path = plain(self.store.uri(table.name))
         self._spread(declared).write.format("delta").mode("append").save(path)
@@ -107,7 +106,7 @@ class BatchContext:
 
     @step("check keys")
     def _require_unique(self, table: Table) -> None:
-        """Raises DeclarationError where two rows that the newest commit wrote have one key."""
+        """Raise DeclarationError if two rows of the newest commit have the same key."""
         key = getattr(table.write, "key", ())
         if key and (repeated := repeated_key(self.heads[table.name], self.heads.adds(table.name), key)):
             raise two_rows(table, key, repeated)
@@ -115,7 +114,7 @@ class BatchContext:
     def _spread(self, rows: DataFrame) -> DataFrame:
         """One file per partition value for a small batch, one per core for a large one.
 
-        It also keeps Sail from checking NOT NULL on rows that a filter below is about to drop.
+        Without it, Sail checks NOT NULL on rows that a later filter drops.
         """
         return self.engine.spread(rows, 1 if self.content_bytes < SMALL_BYTES else self.engine.partitions)
 
@@ -123,9 +122,10 @@ class BatchContext:
     def merge(
         self, table: Table, key: Sequence[str], changes: DataFrame, bounds: Bounds, newer: str = ""
     ) -> Mapping[str, int]:
-        """MERGE kept changes, of which there is at least one. Gives the counts of the commit.
+        """MERGE at least one change, stored by `keep`. Returns the counts of the commit.
 
-        `newer` is a further condition on an update, over `s` (source) and `t` (target).
+        `newer` is an extra condition on updates, over `s` (source) and `t` (target).
+        Raises DeclarationError, Fenced.
         """
         changes.createOrReplaceTempView("changes")
         columns = table.column_names
@@ -143,7 +143,7 @@ class BatchContext:
         except Exception as refused:
             if not any(sign in str(refused) for sign in SEVERAL_SOURCE_ROWS):
                 raise
-            self.heads.check()  # rows of another writer explain it better
+            self.heads.check()  # another writer explains the fault better
             repeated = rows_of(changes.groupBy(*key).count().where("count > 1").selectExpr(*key).limit(1))
             raise two_rows(table, key, repeated[0] if repeated else {}) from refused
         counts = self.heads.wrote(table.name)
@@ -152,22 +152,22 @@ class BatchContext:
 
 
 def two_rows(table: Table, key: Sequence[str], repeated: Mapping[str, object]) -> DeclarationError:
-    """The error of a `build` that makes several rows of one key."""
-    shown = ", ".join(f"{name} = {value}" for name, value in repeated.items()) or f"one {', '.join(key)}"
+    """The error for a `build` that returns several rows of one key."""
+    values = ", ".join(f"{name} = {value}" for name, value in repeated.items()) or f"one {', '.join(key)}"
     return DeclarationError(
-        f"{source(table)}: {table.name}: build gives two rows for {shown}, where the table holds "
+        f"{source(table)}: {table.name}: build gives two rows for {values}, where the table holds "
         f"{table.grain}. Nothing was published. Correct build or the key ({', '.join(key)}), then run again."
     )
 
 
 @step("ask")
 def rows_of(frame: DataFrame) -> list[dict[str, Any]]:
-    """A small result as dictionaries. It holds no instants: they would come without their zone."""
+    """A small result as dictionaries. Select no timestamps: they would lose their time zone."""
     return [row.asDict() for row in frame.collect()]
 
 
 def in_bounds(bounds: Bounds) -> str:
-    """A predicate that holds for the partition values named, as literals: only those prune files."""
+    """A predicate for these partition values. Engines skip files only by literals."""
     return " and ".join(_literals(bounds, "")) or "true"
 
 
@@ -183,18 +183,18 @@ def _literal(value: object) -> str:
 
 
 def bounds_of(table: Table, groups: Iterable[Mapping[str, Any]]) -> dict[str, list[object]]:
-    """The partition values of a table among grouped counts, sorted."""
+    """The sorted partition values of a table that occur in grouped counts."""
     listed = list(groups)
     return {c: sorted({g[c] for g in listed}) for c in table.partition_by}
 
 
 def differs(columns: Iterable[str]) -> str:
-    """Whether a row differs from the old row beside it; NULL equals NULL."""
+    """SQL: whether any column differs from its `_old_…` column; NULL equals NULL."""
     return "(" + " or ".join(f"not ({c} <=> {OLD}{c})" for c in columns) + ")"
 
 
 def with_old(rows: DataFrame, current: DataFrame, table: Table, key: Sequence[str], how: str) -> DataFrame:
-    """Rows beside the table's current row of their key, its columns under `_old_…`."""
+    """Join rows by key with the table's current rows, whose columns are named `_old_…`."""
     from pyspark.sql.functions import expr
 
     same_key = " and ".join(f"{k} = {OLD}{k}" for k in key)
@@ -202,10 +202,10 @@ def with_old(rows: DataFrame, current: DataFrame, table: Table, key: Sequence[st
 
 
 def as_old(rows: DataFrame, table: Table) -> DataFrame:
-    """Rows of the table with its columns under `_old_…`."""
+    """Rows of the table with its columns renamed to `_old_…`."""
     return rows.selectExpr(*(f"{c} as {OLD}{c}" for c in table.column_names))
 
 
 def old_rows(rows: DataFrame, columns: Iterable[str]) -> DataFrame:
-    """The `_old_…` columns of kept changes as rows of the table."""
+    """The `_old_…` columns of changes, as rows of the table."""
     return rows.selectExpr(*(f"{OLD}{c} as {c}" for c in columns))

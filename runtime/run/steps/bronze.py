@@ -1,4 +1,4 @@
-"""Bronze: append what the batch's files hold, as it is."""
+"""Bronze: append the records of the batch's files unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.table import Table
 
 
 def deliver(context: BatchContext, table: Table, slices: Sequence[Slice], ingested_at: datetime) -> Changes:
-    """Append the records of the slices; one read, one commit."""
+    """Append the records of the slices with one read and one commit."""
     if not slices:
         return NOTHING
     from runtime.sources.datasource import read_here, read_in_parallel

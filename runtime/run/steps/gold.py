@@ -1,7 +1,7 @@
-"""Gold: MERGE what a batch touched, so that the tables are what a rebuild would give.
+"""Gold: MERGE the keys of a batch, so that each table equals a rebuild.
 
-The first input drives a table. Its change set names the touched keys; rows that only arrived are built
-from themselves, and only keys hit by a correction are built again from the whole input.
+The change set of a table's first input, its driver, gives the keys to update. New rows are built from the
+batch alone; only the keys of a correction are built again from the whole input.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def merge(context: BatchContext, table: Table) -> Changes:
 
 
 def fill(context: BatchContext, table: Table) -> Changes:
-    """Build an empty table from the whole of its inputs."""
+    """Fill an empty table from all rows of its inputs."""
     return append(context, table, table.build(*(context.read(i.table) for i in table.inputs)))
 
 
 def append(context: BatchContext, table: Table, rows: DataFrame) -> Changes:
-    """Add rows whose keys the table does not have; they may turn out to be none."""
+    """Append rows, maybe none, whose keys the table does not have."""
     inserted = context.append(table, rows)["inserted"]
     return Changes(after=rows, inserted=inserted) if inserted else NOTHING
 
@@ -56,7 +56,7 @@ def _merge_rows(context: BatchContext, table: Table, driver: Rows) -> Changes:
     if rejoined is None and changes.before is None:
         if changes.after is None:
             return NOTHING
-        # The keys are new to the input, so they are new here: nothing to compare with.
+        # Keys that are new to the input are new to this table: there are no rows to compare.
         return append(context, table, table.build(changes.after, *others))
     touched = [f for f in (changes.after, rejoined) if f is not None]
     rows = table.build(_union(touched, driver.table), *others).distinct()
@@ -64,10 +64,10 @@ def _merge_rows(context: BatchContext, table: Table, driver: Rows) -> Changes:
 
 
 def _rejoined(context: BatchContext, driver: Rows, lookups: Sequence[Lookup]) -> DataFrame | None:
-    """Driving rows that match a changed row of a lookup, now or before."""
+    """Rows of the driver that match a changed row of a lookup, as it is now or as it was before."""
     from pyspark.sql.functions import expr
 
-    found = []
+    frames = []
     for lookup in lookups:
         changes = context.changes.get(lookup.table.name, NOTHING)
         sides = [f for f in (changes.after, changes.before) if f is not None]
@@ -75,9 +75,9 @@ def _rejoined(context: BatchContext, driver: Rows, lookups: Sequence[Lookup]) ->
             named = [f"{theirs} as _key{n}" for n, (_, theirs) in enumerate(lookup.compared)]
             keys = reduce(lambda a, b: a.union(b), (s.selectExpr(*named) for s in sides)).distinct()
             same = " and ".join(f"{ours} = _key{n}" for n, (ours, _) in enumerate(lookup.compared))
-            found.append(context.read(driver.table).join(keys, expr(same), "left_semi"))
-    kept = [context.keep(rows) for rows in found]
-    return _union(kept, driver.table) if any(rows.count() for rows in kept) else None
+            frames.append(context.read(driver.table).join(keys, expr(same), "left_semi"))
+    stored = [context.keep(rows) for rows in frames]
+    return _union(stored, driver.table) if any(rows.count() for rows in stored) else None
 
 
 def _merge_fold(context: BatchContext, table: Table, driver: Fold) -> Changes:
@@ -97,10 +97,10 @@ def _merge_fold(context: BatchContext, table: Table, driver: Fold) -> Changes:
 def _merge_newest(
     context: BatchContext, table: Table, driver: Fold, changes: Changes, gone: DataFrame | None
 ) -> Changes:
-    """New keys are inserted; a newer row that says something else is checked against the input.
+    """Insert new keys, and build keys with a newer and different row again from the input.
 
-    The check is needed because a row that says nothing new is not written, so the stored order columns
-    may lag behind the newest input row.
+    The table's own row cannot decide: rows without new content are not written, so its order columns may
+    be older than those of the newest input row.
     """
     key = list(_strategy(table).key)
     contenders, kinds = None, {}
@@ -120,13 +120,13 @@ def _merge_newest(
 
 
 def _contenders(context: BatchContext, table: Table, driver: Fold, arrived: DataFrame) -> DataFrame:
-    """Rows built from what arrived: new keys ('insert'), or newer than ours and different ('check')."""
+    """Rows built from new input rows: new keys ('insert'), newer and different rows ('check')."""
     write = _strategy(table)
     since = driver.since[1] if driver.since else "cast(null as date)"
     rows = table.build(arrived)
-    beside = with_old(rows, context.read(table, _bounds(table, rows)), table, write.key, "left")
+    pairs = with_old(rows, context.read(table, _bounds(table, rows)), table, write.key, "left")
     content = [c for c in table.content if c not in write.key]
-    return beside.selectExpr(
+    return pairs.selectExpr(
         "*",
         f"{since} as _since",
         f"case when {OLD}{write.key[0]} is null then 'insert' "
@@ -135,12 +135,12 @@ def _contenders(context: BatchContext, table: Table, driver: Fold, arrived: Data
 
 
 def _is_newer(order: Sequence[str]) -> str:
-    """Whether a row's order columns are above the old row's, most significant first."""
+    """SQL: whether a row's order columns, most significant first, are greater than the old row's."""
     return _compared(">", order)
 
 
 def _is_lower(order: Sequence[str]) -> str:
-    """Whether they are below: the row that set the old ones was corrected away."""
+    """SQL: whether they are less: a correction removed the input row behind the old ones."""
     return _compared("<", order)
 
 
@@ -154,19 +154,19 @@ def _compared(how: str, order: Sequence[str]) -> str:
 def _again(
     context: BatchContext, table: Table, driver: Fold, keys: DataFrame, since: str | None = None
 ) -> DataFrame:
-    """These keys built from the whole input, or from the part of it that can matter."""
+    """The rows of these keys, built from the whole input or from its rows that satisfy `since`."""
     names = zip(_strategy(table).key, driver.key, strict=True)
-    wanted = keys.selectExpr(*(f"{ours} as {theirs}" for ours, theirs in names)).distinct()
+    driver_keys = keys.selectExpr(*(f"{ours} as {theirs}" for ours, theirs in names)).distinct()
     rows = context.read(driver.table)
     rows = rows.where(since) if since else rows
-    return table.build(rows.join(wanted, list(driver.key), "left_semi"))
+    return table.build(rows.join(driver_keys, list(driver.key), "left_semi"))
 
 
 def write(context: BatchContext, table: Table, rows: DataFrame, gone: DataFrame | None) -> Changes:
-    """MERGE rows where they differ from the table's, and delete the `gone` keys that made no row."""
+    """MERGE rows that differ from the table's, and delete the `gone` keys that have no row any more."""
     key = list(_strategy(table).key)
     current = context.read(table, _bounds(table, rows) if gone is None else None)
-    beside = with_old(rows, current, table, key, "left").selectExpr(
+    changed = with_old(rows, current, table, key, "left").selectExpr(
         *table.column_names,
         *(f"{OLD}{c}" for c in table.column_names),
         f"case when {OLD}{key[0]} is null then 'insert' "
@@ -180,12 +180,12 @@ def write(context: BatchContext, table: Table, rows: DataFrame, gone: DataFrame 
             *(f"{c} as {OLD}{c}" for c in table.column_names),
             f"'delete' as {CHANGE}",
         )
-        beside = beside.unionByName(deleted)
-    return _apply(context, table, context.keep(beside.where(f"{CHANGE} is not null")))
+        changed = changed.unionByName(deleted)
+    return _apply(context, table, context.keep(changed.where(f"{CHANGE} is not null")))
 
 
 def _apply(context: BatchContext, table: Table, changed: DataFrame) -> Changes:
-    """Carry kept changes out; none is no commit."""
+    """Write the changes; without any, commit nothing."""
     groups = rows_of(changed.groupBy(CHANGE, *table.partition_by).count())
     kinds = {group[CHANGE] for group in groups}
     if not kinds:
@@ -202,21 +202,20 @@ def _apply(context: BatchContext, table: Table, changed: DataFrame) -> Changes:
 
 
 def _bounds(table: Table, rows: DataFrame) -> Bounds:
-    """The partition values of rows: they follow from the key, so no other partition can hold it."""
+    """The partition values of rows. They follow from the key, so no other partition holds these keys."""
     if not table.partition_by:
         return {}
     return bounds_of(table, rows_of(rows.select(*table.partition_by).distinct()))
 
 
 def _renamed(table: Table, theirs: Sequence[str], frames: Sequence[DataFrame | None]) -> DataFrame | None:
-    """The key columns of input rows under our names; None when there are no rows."""
+    """The key columns of input rows, renamed to this table's; None without frames."""
     names = [f"{t} as {o}" for t, o in zip(theirs, _strategy(table).key, strict=True)]
-    found = [f.selectExpr(*names) for f in frames if f is not None]
-    return reduce(lambda a, b: a.union(b), found).distinct() if found else None
+    keys = [f.selectExpr(*names) for f in frames if f is not None]
+    return reduce(lambda a, b: a.union(b), keys).distinct() if keys else None
 
 
 def _union(frames: Sequence[DataFrame], table: Table) -> DataFrame:
-    """Rows of one table from several frames, once each."""
     parts = [f.select(*table.content) for f in frames]
     return parts[0] if len(parts) == 1 else reduce(lambda a, b: a.unionByName(b), parts)
 

@@ -1,8 +1,8 @@
-"""Rows that hold for a period: a batch changes those of the keys, and from the instant on, that it hits.
+"""SCD type 2 tables: a batch rewrites only the affected keys, from the first affected instant on.
 
-What the table holds of a key before that instant stands for all earlier input rows, whatever their number;
-the input is read again from that instant's day on. So an input row that comes in order costs what it
-brings, and a late or corrected one the time since.
+The table's row of a key before that instant replaces all earlier input rows; the input is read again from
+the day of that instant on. So the cost of a row in order is one row, and of a late or corrected row the rows
+since then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SINCE, SIDE = "_since", "_side"
 
 
 def merge(context: BatchContext, table: Table, driver: Periods) -> Changes:
-    """Bring a table of periods up to date with the change set of its input."""
+    """Bring an SCD type 2 table up to date with the change set of its input."""
     changes = context.changes.get(driver.table.name, NOTHING)
     if changes.after is None and changes.before is None:
         return NOTHING
@@ -41,12 +41,12 @@ def merge(context: BatchContext, table: Table, driver: Periods) -> Changes:
 
 
 def _moved(driver: Periods, changes: Changes) -> DataFrame:
-    """Input rows that came (side 1) or went (side -1), as far as this table looks at them."""
+    """Input rows that came (side 1) or went (side -1), reduced to the columns that this table uses."""
     assert isinstance(driver.table.write, Upsert)
     columns = [*dict.fromkeys((*driver.table.write.key, *driver.key, *driver.value, driver.at))]
-    known = " and ".join(f"{name} is not null" for name in driver.key)
+    has_key = " and ".join(f"{name} is not null" for name in driver.key)
     sides = [
-        frame.where(known).selectExpr(*columns, f"{number} as {SIDE}")
+        frame.where(has_key).selectExpr(*columns, f"{number} as {SIDE}")
         for frame, number in ((changes.after, 1), (changes.before, -1))
         if frame is not None
     ]
@@ -55,22 +55,22 @@ def _moved(driver: Periods, changes: Changes) -> DataFrame:
 
 
 def _hit(table: Table, driver: Periods, moved: DataFrame, current: DataFrame) -> DataFrame:
-    """The keys whose rows may change, each with the instant from which on they may.
+    """The keys whose rows may change, each with the first instant of a possible change.
 
-    An input row that comes into a period of its own value changes nothing, whenever it comes.
+    A new input row inside a period of the same value changes nothing.
     """
     from pyspark.sql.functions import expr
 
     same = " and ".join(f"{name} = {OLD}{name}" for name in (*driver.key, *driver.value))
     begins, ends = f"{OLD}{driver.begins}", f"{OLD}{driver.ends}"
     within = f"{begins} <= {driver.at} and ({ends} is null or {driver.at} < {ends}) and {SIDE} > 0"
-    telling = moved.join(as_old(current, table), expr(f"{same} and {within}"), "left_anti")
-    since = telling.groupBy(*driver.key).agg({driver.at: "min"})
+    relevant = moved.join(as_old(current, table), expr(f"{same} and {within}"), "left_anti")
+    since = relevant.groupBy(*driver.key).agg({driver.at: "min"})
     return since.withColumnRenamed(f"min({driver.at})", SINCE)
 
 
 def _with_the_row_before(driver: Periods, again: DataFrame, touched: DataFrame) -> DataFrame:
-    """Input rows to read again, and the row that held just before them as the input row it began with."""
+    """Input rows to read again, and the last row before them as the input row that began it."""
     before = touched.where(f"{driver.begins} < {SINCE}")
-    write_session = before.selectExpr(*driver.key, *driver.value, f"{driver.begins} as {driver.at}")
-    return again.unionByName(write_session, allowMissingColumns=True)
+    first = before.selectExpr(*driver.key, *driver.value, f"{driver.begins} as {driver.at}")
+    return again.unionByName(first, allowMissingColumns=True)

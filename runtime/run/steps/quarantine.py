@@ -1,4 +1,4 @@
-"""Quarantine: append what was rejected; after a retry, only what is still rejected stays."""
+"""Quarantine: append rejected records; after a retry keep only those that are still rejected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = ("_delivery", "_source_line")
 
 
 def collecting(tables: Mapping[str, Table]) -> Table:
-    """The table that keeps what others reject."""
+    """The table of rejected records."""
     return next(t for t in tables.values() if isinstance(t.write, Collect))
 
 
@@ -25,12 +25,12 @@ def collect(context: BatchContext, table: Table) -> Changes:
     rows = _rejected(context, table)
     if rows is None:
         return NOTHING
-    # Kept first: a union has more partitions than there are tasks to write it, see `Sail.spread`.
+    # `keep` first: a union has more partitions than there are tasks to write it, see `Sail.spread`.
     return Changes(inserted=context.append(table, context.keep(rows))["inserted"])
 
 
 def replace_rows(context: BatchContext, table: Table, held: DataFrame) -> Changes:
-    """Of the rows held so far, those rejected again stay, with the reasons of now; the others leave."""
+    """Keep the rows of `held` that are rejected again, with their new reasons; delete the others."""
     rejected = _rejected(context, table)
     if rejected is None:
         changed = held.selectExpr(*table.column_names, f"'delete' as {CHANGE}")
@@ -43,19 +43,19 @@ def replace_rows(context: BatchContext, table: Table, held: DataFrame) -> Change
     return Changes(updated=counts["updated"], deleted=counts["deleted"])
 
 
-def _changes(table: Table, beside: DataFrame) -> DataFrame:
-    """Rows held so far, beside what the rules say now."""
+def _changes(table: Table, pairs: DataFrame) -> DataFrame:
+    """The changes to rows in quarantine that are joined with their new rejection, as `_old_…`."""
     now = {"reasons": f"coalesce({OLD}reasons, reasons)", "_batch_id": f"coalesce({OLD}_batch_id, _batch_id)"}
     # Compared as text: Sail cannot compare arrays.
     same = f"array_join(reasons, ',') = array_join({OLD}reasons, ',')"
-    return beside.selectExpr(
+    return pairs.selectExpr(
         *(f"{now.get(c, c)} as {c}" for c in table.column_names),
         f"case when {OLD}{KEY[0]} is null then 'delete' when not ({same}) then 'update' end as {CHANGE}",
     )
 
 
 def _rejected(context: BatchContext, table: Table) -> DataFrame | None:
-    """The rows that the inputs' rejected records make; None when there are none."""
+    """Quarantine rows of the inputs' rejected records; None without any."""
     rejects = [context.changes.get(i.table.name, NOTHING).rejects for i in table.inputs]
     some = next((frame for frame in rejects if frame is not None), None)
     if some is None:

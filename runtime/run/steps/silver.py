@@ -1,8 +1,8 @@
-"""Silver: parse, type, clean, validate and deduplicate the batch's records; tell what was rejected.
+"""Silver: parse, type, clean, validate and deduplicate the batch's records, and return the rejected ones.
 
-Precedence among records of one key is (_delivery, _source_line), never the batch. Normally a batch
-brings only higher precedences, so its rows are compared with the table and nothing else is read. When
-it brings a delivery older than one already taken in, every record of the keys it touches is read again.
+Precedence among records of one key is (_delivery, _source_line), never the batch. Usually a batch has only
+higher precedences, so its rows are compared with the table and no other rows are read. If it has a delivery
+older than one in the lake, every record of its keys is read again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from runtime.table import Table, Upsert
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# A record that is no JSON object has nothing else to be judged by.
+# The only reason for a record that is no JSON object: no other rule applies to it.
 READABLE = "record_is_json_object"
 PRECEDENCE = "_delivery * 4294967296 + _source_line"
 STORED = f"{OLD}_delivery * 4294967296 + {OLD}_source_line"
@@ -39,7 +39,7 @@ COMPETES = f"{VALID} and not _is_repeat"
 
 
 def upsert(context: BatchContext, table: Table, arrived: DataFrame | None) -> Changes:
-    """Take records that arrived in the table's input in."""
+    """Take in new records of the table's input."""
     if arrived is None:
         return NOTHING
     staged = stage(context, table, arrived)
@@ -61,10 +61,10 @@ def upsert(context: BatchContext, table: Table, arrived: DataFrame | None) -> Ch
 
 
 def stage(context: BatchContext, table: Table, records: DataFrame) -> DataFrame:
-    """Records as typed rows, kept, with `_reasons` (NULL if none), `_is_repeat` and `_precedence`.
+    """Records as typed rows, stored by `keep`, with `_reasons` (NULL if none), `_is_repeat`, `_precedence`.
 
-    All rules are judged in the projection that parses, and what follows from them reads the kept rows:
-    an engine that puts projections together would parse each record once per rule.
+    The projection that parses also checks all rules, and later steps read the stored rows: an engine that
+    merges projections would parse each record once per rule.
     """
     checks = ", ".join(
         f"case when not coalesce({predicate}, false) then '{name}' end"
@@ -91,10 +91,10 @@ def stage(context: BatchContext, table: Table, records: DataFrame) -> DataFrame:
 
 
 def _marked(context: BatchContext, table: Table, rows: DataFrame) -> DataFrame:
-    """`_is_repeat`: the same text in the content version of the same file just before this one.
+    """Add `_is_repeat`: the previous delivery of the same file has a record with the same text.
 
-    So a record that stays unchanged keeps the precedence of the version that brought it, and one that was
-    changed and comes back is as new as the version that brings it back.
+    So an unchanged record keeps the precedence of the delivery that first had it, and a record that was
+    changed and comes back has the precedence of the delivery with which it comes back.
     """
     source = table.inputs[0].table
     groups = context.redelivered.get(source.name.partition(".")[2])
@@ -102,11 +102,11 @@ def _marked(context: BatchContext, table: Table, rows: DataFrame) -> DataFrame:
         return rows.selectExpr("*", "false as _is_repeat")
     versions = [pair for group in groups for pair in pairwise(group)]
     files = context.engine.spark.createDataFrame(versions, "_before bigint, _delivery bigint")
-    known = context.read(source).select("raw", "_delivery", "_source_line")
-    texts = known.selectExpr("raw", "_delivery as _before")
+    records = context.read(source).select("raw", "_delivery", "_source_line")
+    texts = records.selectExpr("raw", "_delivery as _before")
     before = texts.join(files.select("_before"), "_before", "left_semi")
     repeats = (
-        known.join(files, "_delivery")
+        records.join(files, "_delivery")
         .join(before, ["_before", "raw"], "left_semi")
         .selectExpr("_delivery", "_source_line", "true as _again")
     )
@@ -138,7 +138,7 @@ def _rejects(staged: DataFrame, arrived: DataFrame) -> DataFrame:
 
 
 def reasons_of(staged: DataFrame) -> dict[str, int]:
-    """How often each reason applies."""
+    """The number of records by reason."""
     counted = staged.selectExpr("explode(_reasons) as reason").groupBy("reason").count()
     return {r["reason"]: r["count"] for r in rows_of(counted)}
 
@@ -150,7 +150,7 @@ def _take(
     groups: list[dict[str, Any]],
     bounds: Bounds,
 ) -> Changes:
-    """Write the winners of the batch's keys, where they differ from the table's rows."""
+    """Write the winning record of each key where it differs from the table's row."""
     rows, keys = _total(groups, "rows"), _total(groups, "keys")
     if rows == 0:
         return NOTHING
@@ -174,7 +174,7 @@ def _all_records(context: BatchContext, table: Table, staged: DataFrame) -> Data
 
 
 def _winners(table: Table, rows: DataFrame) -> DataFrame:
-    """Per key the row of highest precedence. Narrow first: wide rows are dear to sort or group."""
+    """The row of highest precedence of each key. Groups narrow rows: wide ones are slow to sort."""
     key = list(_upsert(table).key)
     best = rows.groupBy(*key).agg({"_precedence": "max"})
     best = best.withColumnRenamed("max(_precedence)", "_precedence")
@@ -185,10 +185,10 @@ def _merge(
     context: BatchContext, table: Table, winners: DataFrame, bounds: Bounds, *, newer: bool
 ) -> Changes:
     write = _upsert(table)
-    beside = with_old(winners, context.read(table, bounds), table, write.key, "left")
+    pairs = with_old(winners, context.read(table, bounds), table, write.key, "left")
     wins = f"{PRECEDENCE} > {STORED}" if newer else "true"
     changed = context.keep(
-        beside.selectExpr(
+        pairs.selectExpr(
             "*",
             f"case when {OLD}{write.key[0]} is null then 'insert' "
             f"when {differs(write.identity)} then 'collision' "
@@ -219,18 +219,16 @@ def _records(
     merged: Changes,
     bounds: Bounds,
 ) -> Mapping[str, int]:
-    """What became of every record: delivered = accepted + duplicate + superseded + quarantined.
+    """Counts of records by outcome: delivered = accepted + duplicate + superseded + quarantined.
 
-    Accepted is a record that a row is made of now. A late batch may also write a row of a record that came
-    before it, so the rows written are no measure of that.
+    An accepted record is the source of a current row. A late batch may also write rows from earlier records,
+    so the number of rows written is not the number accepted.
     """
     valid = _total(groups, "valid")
     accepted = same = valid
     if valid and (_is_late(context, table) or merged.inserted + merged.updated < valid):
-        beside = with_old(
-            staged.where(VALID), context.read(table, bounds), table, _upsert(table).key, "inner"
-        )
-        accepted, same = _counted(beside, MADE_OF, f"not {differs(table.content)}")
+        pairs = with_old(staged.where(VALID), context.read(table, bounds), table, _upsert(table).key, "inner")
+        accepted, same = _counted(pairs, MADE_OF, f"not {differs(table.content)}")
     return {
         "delivered": _total(groups, "records"),
         "accepted": accepted,
@@ -241,7 +239,7 @@ def _records(
 
 
 def _lost(context: BatchContext, table: Table, staged: DataFrame, bounds: Bounds) -> list[str]:
-    """The arrived records that lost to a record of another owner."""
+    """Messages about new records that lost to a record of another owner."""
     if _upsert(table).owner is None:
         return []
     rows = with_old(staged.where(VALID), context.read(table, bounds), table, _upsert(table).key, "inner")
@@ -249,7 +247,7 @@ def _lost(context: BatchContext, table: Table, staged: DataFrame, bounds: Bounds
 
 
 def _told(table: Table, rows: DataFrame, *, loser: str, winner: str) -> list[str]:
-    """Of pairs of records the losers of another owner, each with its winner."""
+    """One message for each pair of records with different owners: the loser and its winner."""
     owner = _upsert(table).owner
     if owner is None:
         return []
@@ -264,7 +262,7 @@ def _told(table: Table, rows: DataFrame, *, loser: str, winner: str) -> list[str
 
 
 def _counted(rows: DataFrame, *predicates: str) -> list[int]:
-    """How many rows each predicate holds for."""
+    """The number of rows that satisfy each predicate."""
     from pyspark.sql.functions import expr
 
     totals = [f"count(case when {p} then 1 end) as n{n}" for n, p in enumerate(predicates)]
@@ -273,15 +271,15 @@ def _counted(rows: DataFrame, *predicates: str) -> list[int]:
 
 
 def _require_one_identity(table: Table, rows: DataFrame) -> None:
-    """Raises LakehouseError when one key stands for two identities among these rows."""
+    """Raise LakehouseError if two identities among these rows have the same key."""
     write = _upsert(table)
     if write.key == write.identity:
         return
     unequal = " or ".join(f"min({c}) <> max({c})" for c in write.identity)
     rows.createOrReplaceTempView("competing")
     keys = ", ".join(write.key)
-    found = rows.sparkSession.sql(f"select {keys} from competing group by {keys} having {unequal} limit 1")
-    if rows_of(found):
+    repeated = rows.sparkSession.sql(f"select {keys} from competing group by {keys} having {unequal} limit 1")
+    if rows_of(repeated):
         raise _collision(table)
 
 
@@ -295,7 +293,7 @@ def _collision(table: Table) -> LakehouseError:
 
 
 def _is_late(context: BatchContext, table: Table) -> bool:
-    """Whether the batch brings records older than some taken in before."""
+    """Whether the batch has a delivery older than one in the lake."""
     return table.inputs[0].table.name.partition(".")[2] in context.late
 
 
