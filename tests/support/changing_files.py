@@ -1,5 +1,5 @@
-"""Every way a file may change between two runs or during one, with what becomes of it: the list that
-docs/input.md shows and `test_changing_files` tries."""
+"""Every way a file may change between two runs or during one, with the outcome: the list that docs/input.md
+shows and `test_changing_files` tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONG_AGO = 1_000_000_000
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of one case; its records have a session and a user of their own."""
+    """The folder of one case; its number is the session and user of its records."""
 
     path: Path
     number: int
@@ -45,12 +45,12 @@ class Folder:
 
 @dataclass(frozen=True)
 class Change:
-    """`first` is there at a run, `then` happens, and the next run finds it.
+    """`first` makes the files of a run, `then` changes them before the next run.
 
-    `news` is what `plan` says then of the folder's files, `rows` the records that the lake holds at last,
-    as if they had been delivered once, and `rejected` how many are in quarantine. Where there is an
-    `older`, it is taken in by a run before all others. What happens `during` a run is reported by that run,
-    and found by one more.
+    `older`, if any, makes files for an earlier run; `during`, if any, changes files in the middle of a run,
+    which reports them, and one more run takes them in. `news`: the reasons that `plan` gives for files after
+    `then`. `rows`: the records in the lake at the end, each delivered once; `rejected`: the number in
+    quarantine.
     """
 
     what: str
@@ -109,14 +109,14 @@ def pack(folder: Folder) -> None:
 
 
 def copy_with_its_old_time(folder: Folder) -> None:
-    """As `cp -p` and `rsync -t` do: other content of the same size, and the same modification time."""
+    """Like `cp -p` and `rsync -t`: other content of the same size with the same modification time."""
     path = folder.path / "a.json"
     times = path.stat().st_mtime_ns
-    kept = folder.path.parent / f"{folder.number}.kept"
-    kept.write_text(folder.text(ELSEWHERE), encoding="utf-8")
-    os.utime(kept, ns=(times, times))
-    assert kept.stat().st_size == path.stat().st_size
-    shutil.copy2(kept, path)
+    original = folder.path.parent / f"{folder.number}.kept"
+    original.write_text(folder.text(ELSEWHERE), encoding="utf-8")
+    os.utime(original, ns=(times, times))
+    assert original.stat().st_size == path.stat().st_size
+    shutil.copy2(original, path)
 
 
 def deliver_an_old_file(folder: Folder) -> None:

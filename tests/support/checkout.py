@@ -1,4 +1,4 @@
-"""The project in a folder of its own, where commands may fill `data/` and files of code may change."""
+"""A copy of the project, in which commands may fill `data/` and tests may change code."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def check_out(to: Path) -> Path:
 
 
 def python(folder: Path, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python there on the folder's own settings; its stdout and stderr as one text.
+    """Run Python in the folder with its own settings; stdout and stderr are one text.
 
-    `path` replaces PATH, and JAVA_HOME is unset then.
+    `path` replaces PATH and unsets JAVA_HOME.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEHOUSE_")}
     if path is not None:
@@ -48,9 +48,9 @@ def python(folder: Path, *words: str, path: str | None = None) -> subprocess.Com
 
 @cache
 def demonstrated(root: Path) -> tuple[Path, str]:
-    """A checkout in which the demo has run where no Java is to be found, and what it printed.
+    """A checkout in which the demo ran without Java, and its output.
 
-    It is shared by the session: copy it before changing it.
+    The session shares it: copy it before a change.
     """
     folder = check_out(root / "demonstrated")
     (empty := root / "no-programs").mkdir()
@@ -60,5 +60,5 @@ def demonstrated(root: Path) -> tuple[Path, str]:
 
 
 def lines_without_times(text: str) -> list[str]:
-    """The lines of an output, seconds and instants masked, runs of blanks as one."""
+    """The lines of an output, with seconds and times masked and repeated spaces merged."""
     return [" ".join(TIMES.sub("#", line).split()) for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""Whole tables compared, by chispa, on the engine of the session; and their rows and versions."""
+"""Compare whole tables by chispa on the engine of the session; rows, versions and digests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOLD = tuple(name for name in gold.TABLES if name.startswith("gold."))
 def assert_same_tables(
     engine: Engine, left: Lakehouse, right: Lakehouse, tables: Iterable[str] = DERIVED
 ) -> None:
-    """Every row of every table is equal in all columns without a leading `_`."""
+    """Assert that all rows of the tables are equal, in all columns without a leading `_`."""
     for name in tables:
         # Sail cannot sort by an array, so reasons are compared as text.
         content = [
@@ -37,12 +37,12 @@ def assert_same_tables(
 
 
 def rows(lake: Lakehouse, statement: str) -> list[dict[str, Any]]:
-    """What a statement answers, as dictionaries."""
+    """The result of a statement, as dictionaries."""
     return list(lake.sql(statement).to_pylist())
 
 
 def collected(frame: DataFrame) -> list[dict[str, Any]]:
-    """An engine's rows as dictionaries; through Arrow, so that instants keep their zone."""
+    """An engine's rows as dictionaries, through Arrow so that timestamps keep their zone."""
     return list(frame.toArrow().to_pylist())
 
 
@@ -52,11 +52,11 @@ def versions(lake: Lakehouse) -> dict[str, int]:
 
 
 def changed_since(before: dict[str, int], lake: Lakehouse) -> set[str]:
-    """The tables with another version than then."""
+    """The tables whose version is not the one in `before`."""
     return {name for name, version in versions(lake).items() if version != before[name]}
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The digest of every file below a folder, by its path there."""
+    """The digest of every file below a folder, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}

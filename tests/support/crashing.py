@@ -1,10 +1,9 @@
-"""The command line, disturbed at one step boundary:
+"""Run the command line, interrupted at one step boundary:
 `python -m tests.support.crashing WHERE WHAT LOG COMMAND…`.
 
-A boundary is the moment before or after a call of STEPS. WHERE is its number, from 1 as they come
-(0: nowhere), or its name and number among those, `after TableVersions.wrote#3`. Each is named in LOG as it is
-reached, and at WHERE the process does WHAT. Nothing in the product knows of this: the calls are wrapped
-from outside.
+A boundary is the moment before or after a call of STEPS. WHERE is its number, from 1 (0: none), or its name
+and number among those of that name, `after TableVersions.wrote#3`. The process writes each boundary to LOG,
+and does WHAT at WHERE. The product has no code for this: the calls are wrapped from outside.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ STEPS = (
 
 
 def to_the_group(sent: signal.Signals) -> None:
-    """What a terminal does with Ctrl-C, and the kernel's killer with a container."""
+    """Signal the whole process group, as Ctrl-C does in a terminal and the OOM killer in a container."""
     os.killpg(0, sent)
 
 
 def as_a_stranger() -> None:
-    """Someone appends to a gold table, past the lease, by other means."""
+    """Append to a gold table without the lease, as another program would."""
     from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
     for name in ("users", "songs"):
@@ -60,14 +59,14 @@ def as_a_stranger() -> None:
 
 
 def as_a_full_disk() -> None:
-    """Fill what is left of the lake's disk."""
+    """Fill the lake's disk."""
     with Path(_lake(), "filler").open("ab", buffering=0) as filler, suppress(OSError):
         while filler.write(bytes(4096)):
             pass
 
 
 def as_a_limit() -> None:
-    """No file may grow any more: what a full disk does, where no small one can be mounted."""
+    """Forbid files to grow: the effect of a full disk where no small one can be mounted."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -75,7 +74,7 @@ def as_a_limit() -> None:
 
 
 def as_a_power_cut() -> None:
-    """The lake's ext4 loses all that the disk does not hold yet, and the process ends."""
+    """Drop all writes of the lake's ext4 that are not on disk yet, and end the process."""
     cut_power(Path(_lake()))
     to_the_group(signal.SIGKILL)
 
@@ -97,7 +96,7 @@ def _lake() -> str:
 
 
 class Boundaries:
-    """Counts them, and disturbs at one."""
+    """Counts boundaries, and interrupts at one."""
 
     def __init__(self, where: str, what: str, log: Path) -> None:
         self._where, self._what = where, WHAT[what]
@@ -112,24 +111,24 @@ class Boundaries:
             self._what()
 
     def wrap(self, module: str, owner: str, name: str) -> None:
-        """Both sides of a call become boundaries."""
+        """Make boundaries before and after a call."""
         holder: Any = import_module(module)
         holder = getattr(holder, owner) if owner else holder
         call = getattr(holder, name)
-        shown = f"{owner or module}.{name}"
+        label = f"{owner or module}.{name}"
 
         @wraps(call)
         def wrapped(*positional: Any, **named: Any) -> Any:
-            self.reached(f"before {shown}")
+            self.reached(f"before {label}")
             result = call(*positional, **named)
-            self.reached(f"after {shown}")
+            self.reached(f"after {label}")
             return result
 
         setattr(holder, name, wrapped)
 
 
 def main() -> int:
-    """Run a command line with its boundaries wrapped. Gives its exit code."""
+    """Run a command line with wrapped steps. Returns its exit code."""
     where, what, log, *words = sys.argv[1:]
     boundaries = Boundaries(where, what, Path(log))
     for step in STEPS:

@@ -1,4 +1,4 @@
-"""Damage done to a lake on disk, as a broken disk, a clumsy hand or another program would do it."""
+"""Damage to a lake on disk, as by a broken disk, a user error or another program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(lake: Lakehouse, table: str) -> Path:
 
 
 def data_files(lake: Lakehouse, table: str) -> list[Path]:
-    """The files that the newest version of a table reads, that with the most rows first."""
+    """The data files of the newest version of a table, the one with most rows first."""
     opened = DeltaTable(str(folder(lake, table)))
     listed = opened.get_add_actions(flatten=True)
     rows = zip(listed.column("num_records").to_pylist(), listed.column("path").to_pylist(), strict=True)
@@ -33,7 +33,7 @@ def commit_file(lake: Lakehouse, table: str, version: int) -> Path:
 
 
 def flip(file: Path, at: float, length: int = 16) -> None:
-    """Turn bytes of a file over, at a fraction of its length."""
+    """Invert bytes of a file, from a fraction of its length on."""
     body = bytearray(file.read_bytes())
     start = int(len(body) * at)
     body[start : start + length] = bytes(255 - b for b in body[start : start + length])
@@ -41,7 +41,7 @@ def flip(file: Path, at: float, length: int = 16) -> None:
 
 
 def edit_commit(lake: Lakehouse, table: str, version: int, edit: LogEdit) -> None:
-    """Change the actions of a commit; an edit gives None for one to leave out."""
+    """Change the actions of a commit; `edit` returns None to remove an action."""
     file = commit_file(lake, table, version)
     edited = [edit(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
     text = "\n".join(json.dumps(action) for action in edited if action is not None)
@@ -49,7 +49,7 @@ def edit_commit(lake: Lakehouse, table: str, version: int, edit: LogEdit) -> Non
 
 
 def rewrite(lake: Lakehouse, table: str, change: Callable[[pa.Table], pa.Table], *, log_too: bool) -> None:
-    """Write a data file of a table anew in its place, and if wanted the log as if it had always been so."""
+    """Overwrite a data file of a table in place; with `log_too` also its size and count in the log."""
     file = data_files(lake, table)[0]
     rows = change(pq.ParquetFile(file).read())
     pq.write_table(rows, file)
@@ -76,7 +76,7 @@ def with_a_row_twice(rows: pa.Table) -> pa.Table:
 
 
 def edit_state(lake: Lakehouse, batch: int, edit: Callable[[dict[str, Any]], None]) -> None:
-    """Change what the ledger says about a batch, by a commit that nobody made who held the lease."""
+    """Change the ledger's state of a batch by a commit without the lease."""
     ledger = DeltaTable(str(Path(lake.settings.lake, "_ledger")))
     states = [r for r in _facts(ledger) if r["kind"] == "state" and r["batch_id"] == batch]
     body = json.loads(states[-1]["body"])
@@ -92,5 +92,5 @@ def forget_delivery(lake: Lakehouse, delivery: int) -> None:
 def _facts(ledger: DeltaTable) -> list[dict[str, Any]]:
     from deltalake import QueryBuilder
 
-    found = QueryBuilder().register("ledger", ledger).execute("select kind, batch_id, body from ledger")
-    return list(pa.table(found.read_all()).to_pylist())
+    result = QueryBuilder().register("ledger", ledger).execute("select kind, batch_id, body from ledger")
+    return list(pa.table(result.read_all()).to_pylist())

@@ -1,4 +1,4 @@
-"""Records and files made by hand: a test states only what it varies."""
+"""Records and source files with defaults: a test states only the values it varies."""
 
 from __future__ import annotations
 
@@ -63,12 +63,11 @@ def play(at: str = "2018-11-02 10:00:00", **fields: Any) -> dict[str, Any]:
 
 
 def song(**fields: Any) -> dict[str, Any]:
-    """A song record."""
     return {**SONG, **fields}
 
 
 class Deliveries:
-    """Two source folders, and what was delivered to them."""
+    """Two source folders, and methods that write files to them."""
 
     def __init__(self, root: Path) -> None:
         self.song_data, self.log_data = root / "song_data", root / "log_data"
@@ -86,11 +85,11 @@ class Deliveries:
         )
 
     def logs(self, name: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
-        """Write a log file of JSON lines; a text is written as it is."""
+        """Write a log file of JSON lines; strings are written unchanged."""
         return _write(self.log_data / name, records)
 
     def songs(self, name: str, records: Iterable[Mapping[str, Any] | str]) -> Path:
-        """Write a song file of JSON lines; a text is written as it is."""
+        """Write a song file of JSON lines; strings are written unchanged."""
         return _write(self.song_data / name, records)
 
 

@@ -1,4 +1,4 @@
-"""Every kind of bad file or odd folder, with what becomes of it: the list that docs/input.md shows and
+"""Every kind of bad file or odd folder, with the outcome: the list that docs/input.md shows and
 `test_dirty_files` delivers."""
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ MAX_UNPACKED = 3_000_000
 
 @dataclass(frozen=True)
 class BadFile:
-    """`put` makes it in an empty folder, out of the bytes of a clean record.
+    """`put` makes the file in an empty folder, from the bytes of a clean record.
 
-    `failed` names each path below the folder that is reported, with its error; `is_kept` tells whether
+    `failed` gives each path below the folder that is reported, with its error; `is_kept` is whether
     the clean record is taken in all the same, from another file or member.
     """
 

@@ -1,5 +1,5 @@
-"""Every kind of dirt in a record or a text file, with what becomes of it: the list that docs/input.md shows
-and `test_dirty_input` delivers."""
+"""Every kind of dirt in a record or a text file, with the outcome: the list that docs/input.md shows and
+`test_dirty_input` delivers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EMPTY_SONG: Reasons = (
     "song_id_is_present", "title_is_present", "artist_id_is_present", "artist_name_is_present",
     "duration_is_positive",
 )  # fmt: skip
-# A log record's fields that may be missing, and the columns they become.
+# The optional fields of a log record, and their columns.
 OPTIONAL = {
     "firstName": "first_name", "lastName": "last_name", "gender": "gender", "registration": "registration",
     "location": "location", "auth": "auth", "method": "method", "status": "status", "userAgent": "user_agent",
@@ -30,10 +30,10 @@ AS_IT_WAS: Mapping[str, Any] = {}
 
 @dataclass(frozen=True)
 class Dirt:
-    """`content` makes a file's bytes out of a clean record, which has a key of its own.
+    """`content` makes a file's bytes from a clean record with a unique key.
 
-    `kept` holds, for each record accepted, the columns in which its row differs from that of the clean
-    record; `rejected` the reasons of each record refused, in the order of lines.
+    `kept`: for each accepted record, the columns that differ from the row of the clean record.
+    `rejected`: the reasons of each rejected record, in order of lines.
     """
 
     what: str
@@ -68,12 +68,12 @@ def after(text: bytes) -> Callable[[Record], bytes]:
 
 
 def spelled(field: str, value: bytes) -> Callable[[Record], bytes]:
-    """The record with a value as it stands in the text."""
+    """The record with a value given as JSON text."""
     return lambda clean: line({**clean, field: "@"}).replace(b'"@"', value)
 
 
 def second(clean: Record) -> Record:
-    """A record like it, with another key."""
+    """The record with another key."""
     return {**clean, "itemInSession": 1}
 
 

@@ -1,14 +1,14 @@
-"""Statements that would do more than read the lake's tables as a batch published them.
+"""Statements that would do more than read the published tables of the lake.
 
-`{lake}` stands for the lake's folder, `{outside}` for a folder beside it that holds `secret.csv`.
+`{lake}` is the lake's folder, `{outside}` a folder next to it with the file `secret.csv`.
 """
 
 FILE = "{lake}/_ledger/_delta_log/00000000000000000000.json"
-# The same file, its name with a long s and a Kelvin sign: Unicode's lower case makes them s and k.
+# The same file, its name with a long s or a Kelvin sign, which Unicode lowercases to s and k.
 NEARLY = FILE.replace("json", "j\u017fon")
 SECRET = "{lake}/unpublished.csv"
 
-# A name of a CTE, used where that CTE is not in scope, is a file or a table of the machine.
+# The name of a CTE, used where that CTE is not in scope, is a file or table of the machine.
 OUT_OF_SCOPE = tuple(
     f"""{statement.replace("FILE", f'"{name}"')}"""
     for name in (FILE, SECRET)

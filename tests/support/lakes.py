@@ -9,7 +9,7 @@ from tests.support.deliveries import Deliveries, play, song
 
 
 def two_batches(lake: Lakehouse, deliveries: Deliveries) -> Path:
-    """A lake of two batches; gives the file of the second."""
+    """Publish two batches. Returns the file of the second."""
     deliveries.songs("s.json", [song(title="Other")])
     deliveries.logs("1.json", [play()])
     lake.run()
@@ -19,7 +19,7 @@ def two_batches(lake: Lakehouse, deliveries: Deliveries) -> Path:
 
 
 def daily(lake: Lakehouse, deliveries: Deliveries, days: int = 4) -> None:
-    """A batch a day, each with a play more and another level of the user."""
+    """Publish one batch a day, each with one play and a change of the user's level."""
     for day in range(1, days + 1):
         level = "paid" if day % 2 else "free"
         deliveries.logs(f"{day}.json", [play(f"2018-11-0{day} 10:00:00", sessionId=day, level=level)])

@@ -1,4 +1,4 @@
-"""Notebooks, executed on this Python whatever kernels the machine has."""
+"""Run notebooks on this Python, independent of the kernels of the machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def environment_of(root: Path) -> dict[str, str]:
 
 
 def execute(notebook: Any, root: Path, folder: Path, client: type[NotebookClient] = NotebookClient) -> None:
-    """Run all cells in `folder`; what they put out is in the notebook then."""
+    """Run all cells in `folder`, and store their output in the notebook."""
     spec = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": "This Python",

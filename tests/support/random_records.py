@@ -1,4 +1,4 @@
-"""Files of records drawn at random, by a seed."""
+"""Files of random records, by a seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.deliveries import Deliveries, event, song
 
 
 def any_log(chance: random.Random) -> dict[str, Any]:
-    """A record out of so few keys, users and songs that they collide all the time."""
+    """A record with few possible keys, users and songs, so that collisions are frequent."""
     return event(
         f"2018-1{chance.choice('12')}-0{chance.randint(1, 3)} 10:00:0{chance.randint(0, 2)}",
         sessionId=chance.randint(1, 3),
@@ -34,6 +34,6 @@ def any_song(chance: random.Random) -> dict[str, Any]:
 
 
 def deliver(chance: random.Random, sources: Deliveries, number: int) -> None:
-    """One more file; names go up with time, so that one run lists them in the same order."""
+    """Write one more file. Names increase with `number`, so that a run lists them in this order."""
     kind, make = chance.choice([(sources.logs, any_log), (sources.logs, any_log), (sources.songs, any_song)])
     kind(f"{number:03}.json", [make(chance) for _ in range(chance.randint(1, 6))])

@@ -1,4 +1,4 @@
-"""Rows of tables with defaults, and the comparison of what a table builds from them."""
+"""Rows of tables with defaults, and assertions on the rows that a table builds from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def utc(text: str) -> datetime:
 
 
 def event_row(at: str = "2018-11-02 10:00:00", **values: Any) -> Row:
-    """A row of silver.events, no play, by default of user 7."""
+    """A row of silver.events that is no play, by default of user 7."""
     defaults = {
         "event_id": 1, "session_id": 1, "item_in_session": 0, "event_at": utc(at), "user_id": 7,
         "first_name": "Ada", "last_name": "Byron", "gender": "F", "level": "free", "location": "London",
@@ -69,7 +69,7 @@ def user_row(**values: Any) -> Row:
 
 
 def frame(engine: Engine, table: str, rows: Sequence[Row]) -> DataFrame:
-    """Rows as the content columns of a table; what a row does not name is NULL."""
+    """Rows with the content columns of a table; columns missing in a row are NULL."""
     columns = [c for c in TABLES[table].columns if c.name in TABLES[table].content]
     unknown = {name for row in rows for name in row} - {c.name for c in columns}
     assert not unknown, f"{table} has no {unknown}"
@@ -78,14 +78,14 @@ def frame(engine: Engine, table: str, rows: Sequence[Row]) -> DataFrame:
 
 
 def records(engine: Engine, raws: Sequence[str | Mapping[str, Any]]) -> DataFrame:
-    """Delivered records, one a line of one file."""
+    """Delivered records, each one line of the same file."""
     lines = [raw if isinstance(raw, str) else json.dumps(raw) for raw in raws]
     data = [(line, "a.json", number, 1) for number, line in enumerate(lines, 1)]
     return engine.spark.createDataFrame(data, DELIVERED)
 
 
 def assert_builds(engine: Engine, table: str, inputs: Sequence[DataFrame], expected: Sequence[Row]) -> None:
-    """`build` makes exactly these rows, in the types the table declares."""
+    """Assert that `build` returns exactly these rows, in the declared types."""
     content = TABLES[table].content
     built = TABLES[table].build(*inputs).select(*content)
     assert_df_equality(built, frame(engine, table, expected), ignore_row_order=True, ignore_nullable=True)

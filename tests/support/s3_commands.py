@@ -1,4 +1,4 @@
-"""Commands of a lake in a bucket, run in processes of their own."""
+"""Commands on a lake in a bucket, each in its own process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, event, play, song
 from tests.support.s3_server import SECRET, S3Server
 
-SECONDS = 30  # within which a refusal must be told
-PATIENCE = 800  # seconds for a run: 20 with Spark on two idle cores, and 300 where ten others worked
+SECONDS = 30  # the longest time until a refusal is reported
+PATIENCE = 800  # seconds for a run: Spark needs 20 on two idle cores, 300 on a busy machine
 
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -30,7 +30,7 @@ class Ended:
     seconds: float
 
     def assert_refused(self, *words: str) -> None:
-        """Exit code 2 in time, in one paragraph that says all of these."""
+        """Assert exit code 2 within SECONDS, with one error that contains all these words."""
         assert self.code == 2, self.err
         errors = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1, self.err
@@ -43,7 +43,7 @@ class Ended:
 
 @dataclass
 class Commands:
-    """Command lines on one lake, each in a process of its own: clients keep what they once learned."""
+    """Command lines on one lake, each in its own process, because S3 clients cache state."""
 
     server: S3Server
     engine: str
@@ -52,7 +52,7 @@ class Commands:
 
     @property
     def lake(self) -> str:
-        """Where the lake is."""
+        """The URI of the lake."""
         return self.options[0].removeprefix("--lake=")
 
     def start(self, *command: str, where: str = "0", what: str = "pause", **more: str) -> Disturbed:
@@ -111,7 +111,7 @@ def on(server: S3Server, engine: str, sources: Deliveries, bucket: str = "lakes"
 
 
 def assert_same_contents(lake: Lakehouse, other: Lakehouse) -> None:
-    """Equal gold, read without an engine: one that has met the dead server remembers it."""
+    """Assert equal gold tables. Reads them by DuckDB: an engine may remember that the server was down."""
     for name, table in lake.tables.items():
         if table.layer == "gold":
             columns = ", ".join(f'"{column}"' for column in table.content)

@@ -34,45 +34,44 @@ NO_JAVA = (
 
 
 def java() -> str | None:
-    """The Java that would be started."""
+    """The path of the Java program, None if there is none."""
     home = os.environ.get("JAVA_HOME")
     return shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
 
 
 def jar() -> Path:
-    """The server's jar in the user's cache; fetched once, and checked."""
+    """The server's jar in the user's cache. Downloads it once and checks its SHA-256."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    kept = base / "sparkify-lakehouse" / JAR
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_name(f"{JAR}.{os.getpid()}")
+    cached = base / "sparkify-lakehouse" / JAR
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        part = cached.with_name(f"{JAR}.{os.getpid()}")
         with urllib.request.urlopen(URL, timeout=120) as answer:
             content = answer.read()
-        found = hashlib.sha256(content).hexdigest()
-        assert found == SHA256, f"{URL}: expected SHA-256 {SHA256}, got {found}"
+        digest = hashlib.sha256(content).hexdigest()
+        assert digest == SHA256, f"{URL}: expected SHA-256 {SHA256}, got {digest}"
         part.write_bytes(content)
-        part.rename(kept)  # in one step: a parallel start never sees half a jar
-    return kept
+        part.rename(cached)  # in one step: a parallel start never sees half a jar
+    return cached
 
 
 class S3Server:
-    """One server over one folder. It may be killed and started again, on the same port."""
+    """A server over one folder. It can be killed and started again on the same port."""
 
     def __init__(self, folder: Path, *, read_only: bool = False, any_token: bool = False) -> None:
         self.folder = folder
         self.read_only = read_only
-        self.any_token = any_token  # S3Proxy knows no session tokens: it refuses them, or passes them over
+        self.any_token = any_token  # S3Proxy has no session tokens: it refuses or ignores them
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir(parents=True, exist_ok=True)
 
     @property
     def endpoint(self) -> str:
-        """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> S3Server:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         program = java()
         assert program, NO_JAVA
         conf = self.folder / "s3proxy.conf"
@@ -86,19 +85,19 @@ class S3Server:
         return self
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """Kill the server."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """From now on take requests and answer none, until it is killed."""
+        """Stop the process: it accepts requests and never answers, until it is killed."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def bucket(self, name: str) -> S3Store:
-        """A client of a bucket, which is made if it is not there, for its owner alone."""
+        """A client of a bucket. Creates a missing bucket, readable by its owner only."""
         (self.folder / "data" / name).mkdir(exist_ok=True)
         (self.folder / "data" / name).chmod(0o750)  # S3Proxy takes these bits for the bucket's
         return S3Store(
@@ -107,12 +106,12 @@ class S3Server:
         )  # fmt: skip
 
     def publish(self, name: str) -> None:
-        """Let everybody read a bucket and what is in it now."""
+        """Make a bucket and its current objects readable for all users."""
         for path in (self.folder / "data" / name, *(self.folder / "data" / name).rglob("*")):
             path.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
-        """What a user of it has in the environment: credentials, and nothing of this machine's."""
+        """Environment variables of a user of this server, with no credentials of this machine."""
         return {
             **CREDENTIALS,
             "LAKEHOUSE_S3__ENDPOINT": self.endpoint,
@@ -147,14 +146,14 @@ class S3Server:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def upload(store: S3Store, folder: Path, prefix: str = "") -> None:
-    """Every file below a folder as an object below a prefix."""
+    """Upload every file below a folder to a prefix."""
     import obstore
 
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,4 +1,4 @@
-"""Bad weather between a client and an S3 server: answers that come late, and some that are 503."""
+"""A proxy in front of an S3 server that delays answers and answers some requests with 503."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OURS = ("connection", "keep-alive", "transfer-encoding", "content-length")
 
 
 class BadWeather:
-    """A server that hands requests on to another, after `delay` seconds; a share of them it refuses.
+    """Forwards requests after `delay` seconds; answers the share `refused` of them with 503.
 
-    Which ones is the same each time for the same order of requests. Requests of `denied` methods are
-    denied, as to credentials without that right.
+    The same order of requests gives the same refusals. Requests with a `denied` method get 403, as with
+    credentials without that permission.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class BadWeather:
                 raise AttributeError(name)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -56,7 +56,7 @@ class BadWeather:
 
     @property
     def endpoint(self) -> str:
-        """Where clients find it."""
+        """The address of the proxy."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -68,7 +68,7 @@ class BadWeather:
         self._server.server_close()
 
     def answer(self, asked: BaseHTTPRequestHandler) -> None:
-        """Refuse, or hand on what was asked, its signed headers as they are."""
+        """Refuse the request, or forward it with its signed headers unchanged."""
         body = asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
         time.sleep(self._delay)
         if asked.command in self._denied:

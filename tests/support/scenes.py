@@ -1,4 +1,4 @@
-"""Lakes about to be disturbed: what is in them, what comes next, and what should come of it."""
+"""Scenes for crash tests: a lake, a command to interrupt, and the expected result."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from silver import events
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, event, play, song
 
-Facts = dict[str, Counter[tuple[object, ...]]]  # by table, its rows and how often each is there
+Facts = dict[str, Counter[tuple[object, ...]]]  # by table, the number of each row
 Deliver = Callable[[Deliveries], None]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Deliveries taken in one run each, one more delivery, and the command that is to be disturbed."""
+    """Deliveries taken in by one run each, a last delivery, and the command to interrupt."""
 
     name: str
     before: Sequence[Deliver]
     last: Deliver
     command: tuple[str, ...] = ("run",)
     options: tuple[str, ...] = ()
-    stricter: Mapping[str, str] = field(default_factory=dict)  # rules of silver.events until the command
+    stricter: Mapping[str, str] = field(default_factory=dict)  # rules of silver.events before the command
 
 
 def first_days(sources: Deliveries) -> None:
@@ -55,7 +55,7 @@ def next_day(sources: Deliveries) -> None:
 
 
 def corrections(sources: Deliveries) -> None:
-    """A play that stops being one, a late event, a corrected user and song, an invalid correction."""
+    """A retracted play, a late event, a corrected user and song, and an invalid correction."""
     next_day(sources)
     sources.songs(
         "3.json", [song(title="Sums", artist_location="London"), song(song_id="SONG2", title="Notes")]
@@ -102,7 +102,7 @@ SCENES = {
 
 @dataclass
 class Stage:
-    """A scene set up once: its sources, the lake before the command, and that lake after it."""
+    """A prepared scene: its sources, the lake before the command, and the lake after it."""
 
     scene: Scene
     engine: str
@@ -125,7 +125,7 @@ class Stage:
         self.steps = ended.steps
 
     def lake(self, name: str) -> Path:
-        """A copy of the lake as it is before the command."""
+        """A copy of the lake before the command."""
         copy = self.folder / name.replace("#", " ")
         if (self.folder / "before").exists():
             shutil.copytree(self.folder / "before", copy)
@@ -136,20 +136,20 @@ class Stage:
         return [f"--lake={lake}", f"--engine={self.engine}", *sources, *self.scene.options]
 
     def run(self, lake: Path, *command: str) -> int:
-        """A command undisturbed, in this process; the scene's own by default. Gives its exit code."""
+        """Run a command, by default the scene's, in this process. Returns its exit code."""
         return main([*(command or self.scene.command), *self.options(lake)])
 
     def disturb(self, lake: Path, where: object = 0, what: str = "kill", *more: str) -> Ended:
-        """The scene's command, disturbed at a boundary."""
+        """Run the scene's command, interrupted at a boundary."""
         return self.start(lake, where, what, *more).wait()
 
     def start(self, lake: Path, where: object = 0, what: str = "kill", *more: str) -> Disturbed:
-        """The same, not waited for."""
+        """Start the scene's command without waiting for its end."""
         self._started.append(Disturbed(self, lake, where, what, *more))
         return self._started[-1]
 
     def close(self) -> None:
-        """Kill what a failed test left, paused for ever."""
+        """Kill paused processes that a failed test left."""
         for disturbed in self._started:
             disturbed.end()
 
@@ -159,7 +159,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and the boundaries it reached."""
+    """Exit code and stderr of a command, and the boundaries it reached."""
 
     code: int
     err: str
@@ -167,7 +167,7 @@ class Ended:
 
 
 class Disturbed:
-    """The scene's command under way, leader of a process group of its own."""
+    """The scene's running command, leader of its own process group."""
 
     def __init__(self, stage: Stage, lake: Path, where: object, what: str, *more: str) -> None:
         self._log = stage.folder / f"{time.monotonic_ns()}.steps"
@@ -184,7 +184,6 @@ class Disturbed:
 
     @property
     def pid(self) -> int:
-        """The process, which leads its group."""
         return self._process.pid
 
     @property
@@ -197,15 +196,15 @@ class Disturbed:
         os.killpg(self._process.pid, sent)
 
     def wait(self) -> Ended:
-        """Wait for its end; whatever is left of its group then is killed."""
+        """Wait for the end of the process, and of its group if it was killed."""
         _, err = self._process.communicate(timeout=1500)  # a cold Spark on a busy machine
         code = self._process.returncode
         while _members(self._process.pid) and code == -signal.SIGKILL:
-            time.sleep(0.01)  # a killed JVM is gone a moment later
+            time.sleep(0.01)  # a killed JVM needs a moment to end
         return Ended(code, err, self.steps)
 
     def kill_after(self, seconds: float) -> Ended:
-        """Kill it some time after its first boundary, if it is not through by then."""
+        """Kill the group some seconds after its first boundary, unless it ended before."""
         while not self.steps and self._process.poll() is None:
             time.sleep(0.005)
         time.sleep(seconds)
@@ -214,7 +213,7 @@ class Disturbed:
         return self.wait()
 
     def wait_until_paused(self) -> bool:
-        """Whether it stopped itself; False when it came to its end instead."""
+        """Wait until the process stops itself. False if it ended instead."""
         while self._process.poll() is None:
             if Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
                 return True
@@ -222,7 +221,7 @@ class Disturbed:
         return False
 
     def end(self) -> None:
-        """Kill its group if it still runs."""
+        """Kill the group if it still runs."""
         if self._process.poll() is None:
             self.signal(signal.SIGKILL)
             self._process.communicate()
@@ -230,26 +229,26 @@ class Disturbed:
 
 def _members(group: int) -> list[int]:
     """The live processes of a group."""
-    found = []
+    pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if fields[0] not in "ZX" and int(fields[2]) == group:
-            found.append(int(stat.parent.name))
-    return found
+            pids.append(int(stat.parent.name))
+    return pids
 
 
 def published(lake: Lakehouse, batch: int | None = None) -> Facts:
-    """All a reader sees, without what differs from run to run; empty before the first publish."""
+    """All rows that a reader sees, without columns that differ between runs; {} before the first publish."""
     try:
-        seen = lake.at(batch=batch)
+        snapshot = lake.at(batch=batch)
     except UsageError:
         return {}
     return {
         name: Counter(
-            tuple(map(str, row.values())) for row in seen.table(name).arrow().select(columns).to_pylist()
+            tuple(map(str, row.values())) for row in snapshot.table(name).arrow().select(columns).to_pylist()
         )
         for name, columns in COMPARED.items()
     }
@@ -269,11 +268,11 @@ def batch_of(lake: Lakehouse) -> int:
         return 0
 
 
-OnStage = Callable[[str], Stage]  # a scene by name, set up once a session
+OnStage = Callable[[str], Stage]  # a scene by name, prepared once a session
 
 
 def any_boundary(chance: random.Random, stage: Stage) -> int:
-    """One of the boundaries, each kind of step as likely as any other."""
+    """A random boundary; each kind of step has the same probability."""
     name = chance.choice(sorted(set(stage.steps)))
     return chance.choice([number for number, step in enumerate(stage.steps, 1) if step == name])
 

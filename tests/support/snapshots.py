@@ -1,4 +1,4 @@
-"""Whole tables as of a batch, read on DuckDB, in an order of their own."""
+"""Whole tables as of a batch, read by DuckDB and sorted."""
 
 from __future__ import annotations
 

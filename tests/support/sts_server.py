@@ -1,4 +1,4 @@
-"""A stand-in for the two services of AWS that turn a profile into keys: no server of them can be had.
+"""A fake of the two AWS services that turn a profile into keys: neither has a test server.
 
 Its answers have the form of AWS's API references: AssumeRole of STS, GetRoleCredentials of the SSO portal.
 """
@@ -22,7 +22,7 @@ REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><E
 
 
 class StsServer:
-    """Gives `key` and `secret` for `role` and for every sign-in; `asked` has who asked for what."""
+    """Returns `key` and `secret` for `role` and for every sign-in; `asked` records (caller, role)."""
 
     def __init__(self, role: str, key: str, secret: str) -> None:
         self.role, self.key, self.secret = role, key, secret
@@ -42,8 +42,8 @@ class StsServer:
                 )
 
             def do_GET(self) -> None:
-                asked = parse_qs(urlsplit(self.path).query)
-                sts.asked.append((self.headers["x-amz-sso_bearer_token"], asked["role_name"][0]))
+                query = parse_qs(urlsplit(self.path).query)
+                sts.asked.append((self.headers["x-amz-sso_bearer_token"], query["role_name"][0]))
                 keys = {"accessKeyId": sts.key, "secretAccessKey": sts.secret, "sessionToken": "a-token"}
                 answer = {"roleCredentials": {**keys, "expiration": 4_102_444_800_000}}
                 self._answer(200, "application/json", json.dumps(answer))
