@@ -1,8 +1,8 @@
 """Find the work of a run: the files at the sources, less those in the ledger.
 
-The digest of its newest content identifies a file. An older content that comes back is a new delivery,
-because its records must win over those that replaced them. The signature (size and times) only saves reads:
-an unchanged signature means unchanged content; after a change the digest decides.
+A file is known if its digest is that of its newest known content. An older content that comes back is a new
+delivery, because its records must win over those that replaced them. The signature (size and times) only
+saves reads: an unchanged signature means unchanged content; after a change the digest decides.
 """
 
 from __future__ import annotations
