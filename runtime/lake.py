@@ -1,4 +1,4 @@
-"""The lake as Python sees it: open it, look, ask, run."""
+"""The Python API of a lake: open it, read it, run it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """One lake under given settings. Reading starts no engine; `run()` and `.spark()` start one."""
+    """One lake with its settings. An engine starts only to run, to check the data, or for `.spark()`."""
 
     settings: Settings
 
@@ -56,9 +56,9 @@ class Lakehouse:
 
     @classmethod
     def open(cls, target: str | None = None, *, set: Sequence[str] = (), **flags: str | None) -> Self:
-        """The lake of a target; `lake`, `song_data`, `log_data`, `engine` override its settings.
+        """Open the lake of a target; `lake`, `song_data`, `log_data`, `engine` override its settings.
 
-        Any other setting is given as `set=["key=value", …]`. Raises ConfigError.
+        Pass any other setting as `set=["key=value", …]`. Raises ConfigError.
         """
         return cls(load_settings(target, flags=flags, sets=set))
 
@@ -71,46 +71,46 @@ class Lakehouse:
         return display.of_snapshot(self.at())
 
     def at(self, *, batch: int | None = None, as_of: object = None) -> Snapshot:
-        """The whole lake as of a batch, or as last published at or before a time (UTC by default).
+        """The whole lake as of a batch or a time, by default as last published.
 
-        A time is ISO text, a date, a datetime, a numpy.datetime64 or a pandas.Timestamp; one given to the
-        second includes that second. Raises UsageError for a batch that is not there or a time before the
-        first.
+        A time selects the last batch published at or before it. It is ISO text, a date, a datetime, a
+        numpy.datetime64 or a pandas.Timestamp, in UTC unless it has an offset; a time given to the second
+        includes that second. Raises UsageError for an unknown batch or a time before the first batch.
         """
         if batch is None and as_of is None:
             return self._snapshot(required(self._ledger().last(), self.settings.lake))
-        known = self._known()
+        facts = self._known()
         if batch is not None and as_of is not None:
             raise UsageError("Give a batch or a time, not both: --batch N or --as-of TIME.")
         if batch is not None:
-            return self._snapshot(state_of(known, batch))
-        return self._snapshot(state_at(known, as_of))
+            return self._snapshot(state_of(facts, batch))
+        return self._snapshot(state_at(facts, as_of))
 
     def table(self, name: str) -> TableView:
         """One table, `layer.table`, as last published. Raises UsageError for an unknown name."""
         return self.at().table(name)
 
     def sql(self, statement: str) -> pyarrow.Table:
-        """The rows of one reading statement over all tables, as last published."""
+        """The rows of one read-only DuckDB statement over all tables, as last published."""
         return self.at().sql(statement)
 
     def diff(
         self, before: int, after: int, *, tables: Sequence[str] | None = None, key: object = None
     ) -> Diff:
-        """The rows inserted, updated and deleted from one batch to another, which may be the older one.
+        """The rows inserted, updated and deleted from one batch to another, in either order.
 
-        `tables` are all by default, a bare name means gold; `key` names one row of the one table given.
-        Reads only the files that differ. Raises UsageError for an unknown batch, table or key.
+        `tables`: all by default; a bare name means gold. `key` selects one row and needs exactly one table.
+        Only files that differ are read. Raises UsageError for an unknown batch, table or key.
         """
         from runtime.read.diff import around_optimize, compare
 
-        known = self._known()
-        states = state_of(known, before), state_of(known, after)
-        around = [(self._snapshot(a), self._snapshot(b)) for a, b in around_optimize(known, *states)]
+        facts = self._known()
+        states = state_of(facts, before), state_of(facts, after)
+        around = [(self._snapshot(a), self._snapshot(b)) for a, b in around_optimize(facts, *states)]
         return compare(self._snapshot(states[0]), self._snapshot(states[1]), tables, key, around)
 
     def trace(self, table: str, key: object, *, batch: int | None = None) -> Trace:
-        """A row back to the records it was made from, with their files and lines.
+        """Trace a row to the records it was made from, with their files and lines.
 
         A bare name means gold. `key` is a value, its text, or a tuple for several columns. Raises
         UsageError for an unknown table, key or batch.
@@ -127,14 +127,13 @@ class Lakehouse:
         again: str | None = None,
         **options: bool,
     ) -> Report:
-        """Bring the lake up to date with its sources.
+        """Bring the lake up to date with its sources. Raises LakehouseError.
 
-        `retry_bad` reads files again that could not be read; `fail_fast` stops at the first such file;
-        `full_refresh` rebuilds silver and gold from bronze; `again` names a source of which known files are
-        taken in again, as new deliveries; `profile` measures where the time goes, for
-        the report and for `profiles()`; `once` says that the process ends after it, which spares the
-        engine what would pay later. In a notebook a bar shows how far it is, unless `progress` is told
-        instead. Raises LakehouseError.
+        `retry_bad` reads unreadable files again; `fail_fast` stops at the first unreadable file.
+        `full_refresh` rebuilds silver and gold from bronze. `again` names a source whose known files are
+        ingested again, as new deliveries. `profile` measures the time per step, for the report and for
+        `profiles()`. `once`: the process ends after the run, so the engine skips work that only later runs
+        need. `progress` is a bar by default in a notebook.
         """
         if not options.get("full_refresh"):
             check_sources(self.settings)
@@ -145,10 +144,10 @@ class Lakehouse:
         return report
 
     def profiles(self) -> list[dict[str, Any]]:
-        """Where the time went in the runs that were asked for it, oldest first.
+        """The time per step of every profiled run, oldest first.
 
-        Each has `batch_id` (the last of the run), `seconds`, `cpu` and `parts`: table (None where a step
-        belongs to none), step, times, seconds, cpu, rows, files, bytes.
+        Each has `batch_id` (the last of the run), `seconds`, `cpu` and `parts`: table (None for a step
+        without one), step, times, seconds, cpu, rows, files, bytes.
         """
         return self._ledger().profiles()
 
@@ -175,16 +174,16 @@ class Lakehouse:
         return exports.to(to)
 
     def plan(self) -> dict[str, Any]:
-        """What the next run would do, and why. Starts nothing.
+        """What the next run would do, and why. Starts no engine.
 
         Keys: `files` (path, source, bytes, reason), `bad_files`, `new_tables`, `changed_schemas`,
-        `changed_rules`, `unpublished` (tables that a run cut off has written to), `notes` (what else there is
-        to know about the sources).
+        `changed_rules`, `unpublished` (tables with commits of an interrupted run), `notes` (sentences about
+        the sources).
         """
         check_sources(self.settings)
         runner = Runner(self.settings, self.tables)
-        known = runner.ledger.contents()
-        work = find_work(self.settings, known, marks=runner.marks(known))
+        facts = runner.ledger.contents()
+        work = find_work(self.settings, facts, marks=runner.marks(facts))
         return {
             "files": [
                 {
@@ -196,10 +195,10 @@ class Lakehouse:
                 for f in work.files
             ],
             "bad_files": [{"path": b.uri, "error": b.error} for b in work.bad],
-            "new_tables": sorted(new_tables(self.tables, known)),
-            "changed_schemas": changed_shapes(self.tables, known),
-            "changed_rules": list(changed_rules(self.tables, known)),
-            "unpublished": runner.unpublished(known),
+            "new_tables": sorted(new_tables(self.tables, facts)),
+            "changed_schemas": changed_shapes(self.tables, facts),
+            "changed_rules": list(changed_rules(self.tables, facts)),
+            "unpublished": runner.unpublished(facts),
             "notes": work.sentences,
         }
 
@@ -208,35 +207,38 @@ class Lakehouse:
         return self.overview()[0]
 
     def upkeep(self) -> dict[str, Any]:
-        """What `status` tells a person besides: the last state, pins, unreadable files, those that the last
-        run left out, records that lost to another owner's, the lease."""
+        """What the `status` command prints beyond `status()`.
+
+        Keys: `last` (state), `pins`, `bad_files`, `left_out` (files that the last run left out), `lost`
+        (records that lost to another owner's), `lease` (None if free).
+        """
         ledger = self._ledger()
         return _upkeep(ledger.contents(), ledger.lease())
 
     def overview(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """`status()` and `upkeep()` of one moment."""
+        """`status()` and `upkeep()`, read at the same moment."""
         ledger = self._ledger()
-        known = self._published(ledger)
-        return _status(known), _upkeep(known, ledger.lease())
+        facts = self._published(ledger)
+        return _status(facts), _upkeep(facts, ledger.lease())
 
     def lost(self, batch: int | None = None) -> list[str]:
-        """What to know of records that lost to another owner's, as of a batch, the last by default."""
-        known = self._known()
-        return lost(known if batch is None else known.as_of(batch))
+        """Sentences about records that lost to another owner's, as of a batch, by default the last."""
+        facts = self._known()
+        return lost(facts if batch is None else facts.as_of(batch))
 
     def history(self, table: str | None = None) -> list[dict[str, Any]]:
-        """All published states, oldest first; or one table's commits, each with its batch.
+        """All published states, oldest first; for a table, its commits, each with its batch.
 
-        A state has batch_id, kind, base (the batch whose content it continues), at (ISO 8601, UTC),
-        files, records, tables, seconds, engine ('' where none was at work), code_version, pinned (the
-        label or None) and vacuumed_at (when it became unreadable, or None). `records` are what it adds to
-        the counts of its base: a full refresh delivers none, and adds only what it judges otherwise.
+        A state has batch_id, kind, base (the batch whose content it continues), at (ISO 8601, UTC), files,
+        records, tables, seconds, engine ('' if none ran), code_version, pinned (the label or None) and
+        vacuumed_at (when it became unreadable, or None). `records` is the change of the counts against its
+        base: a full refresh delivers no records, and counts only those that it judges differently.
         """
-        known = self._known()
-        states = sorted(known.batches.values(), key=lambda s: s.batch_id)
+        facts = self._known()
+        states = sorted(facts.batches.values(), key=lambda s: s.batch_id)
         if table is not None:
             return self._commits(table, states)
-        shown = (
+        fields = (
             "batch_id",
             "kind",
             "base",
@@ -250,9 +252,9 @@ class Lakehouse:
         )
         return [
             {
-                **{name: getattr(s, name) for name in shown},
-                "records": changed(known, s),
-                **_kept(known, s.batch_id),
+                **{name: getattr(s, name) for name in fields},
+                "records": changed(facts, s),
+                **_kept(facts, s.batch_id),
             }
             for s in states
         ]
@@ -271,23 +273,23 @@ class Lakehouse:
         since: int | None = None,
         progress: Progress | None = None,
     ) -> Restoration:
-        """Put all tables back to what they held at a batch, as one new state.
+        """Put all tables back to their content at a batch, as one new state.
 
-        Files taken in later become new again. `dry_run` only looks; `since` goes back only if that
-        batch is still the last one. Raises UsageError, SchemaChanged, LeaseHeld, Fenced, and SourceError
-        when such files are no longer at their source, unless `allow_unavailable`.
+        Files ingested later become new again. `dry_run` changes nothing; `since`: only if that batch is
+        still the last one. Raises UsageError, SchemaChanged, LeaseHeld, Fenced; SourceError when such files
+        are no longer at their source, unless `allow_unavailable`.
         """
         from runtime.upkeep import restore
 
-        place = self._context(progress)
+        context = self._context(progress)
         if dry_run:
-            return restore.prospect(place, batch)
-        return restore.restore(place, batch, allow_unavailable=allow_unavailable, since=since)
+            return restore.prospect(context, batch)
+        return restore.restore(context, batch, allow_unavailable=allow_unavailable, since=since)
 
     def optimize(
         self, *names: str, target_bytes: int | None = None, progress: Progress | None = None
     ) -> Compaction:
-        """Merge the small files of tables, given by table or layer (all by default), as one new state.
+        """Merge small files of tables, named by table or layer (by default all), as one new state.
 
         Readers of older batches are not affected. Raises UsageError, LeaseHeld, Fenced.
         """
@@ -303,38 +305,38 @@ class Lakehouse:
         since: int | None = None,
         progress: Progress | None = None,
     ) -> Clearance:
-        """Remove files that no batch we keep reads. `history_days`: the setting by default.
+        """Remove files that no kept batch reads. `history_days`: by default the setting.
 
-        `dry_run` only looks; `since` removes only if that batch is still the last one. Raises
-        UsageError, LeaseHeld, Fenced.
+        `dry_run` changes nothing; `since`: only if that batch is still the last one. Raises UsageError,
+        LeaseHeld, Fenced.
         """
         from runtime.upkeep import vacuum
 
-        place = self._context(progress)
+        context = self._context(progress)
         days = self.settings.history_days if history_days is None else history_days
-        return vacuum.prospect(place, days) if dry_run else vacuum.vacuum(place, days, since=since)
+        return vacuum.prospect(context, days) if dry_run else vacuum.vacuum(context, days, since=since)
 
     def pin(self, batch: int, label: str) -> None:
         """Keep a batch readable through every vacuum. Raises UsageError, LeaseHeld, Fenced."""
         pins.pin(self._context(), batch, label)
 
     def unpin(self, batch: int) -> str:
-        """Take the pin from a batch; gives its label. Raises UsageError, LeaseHeld, Fenced."""
+        """Remove the pin from a batch and return its label. Raises UsageError, LeaseHeld, Fenced."""
         return pins.unpin(self._context(), batch)
 
     def doctor(self) -> list[Finding]:
-        """Whether machine and upkeep are right: a finding a check. Changes nothing.
+        """Check machine and upkeep: one Finding per check. Changes nothing.
 
-        Every table is opened by every library at hand, on Spark too where Java is.
+        Every table is opened with every installed library, and with Spark where Java is installed.
         """
         from runtime.upkeep import doctor
 
         return list(doctor.examined(self._context(), self.at))
 
     def report(self, batch: int | None = None) -> str:
-        """A self-contained HTML page about the lake as of a batch, the last by default.
+        """A self-contained HTML page about the lake as of a batch, by default the last.
 
-        Raises UsageError for a batch that is not there, or where the extra `report` is not installed.
+        Raises UsageError for an unknown batch, or where the extra `report` is not installed.
         """
         from runtime.show.report import report_page
 
@@ -342,17 +344,17 @@ class Lakehouse:
         return report_page(snapshot, self.history(), self.diff, self.lost(snapshot.batch_id))
 
     def verify(self, tables: Sequence[str] = (), *, progress: Progress | None = None) -> Verdict:
-        """Whether the data is right: logs, files, keys, references, counts, and equality with a rebuild.
+        """Check the data: logs, files, keys, references, counts, and equality with a rebuild.
 
-        `tables` are all by default, a bare name means gold. Damage is told in the verdict. Raises
-        UsageError for an unknown table, EngineError.
+        `tables`: all by default; a bare name means gold. The verdict reports damage. Raises UsageError for
+        an unknown table, EngineError.
         """
         from runtime.verify.verifying import verify
 
         return verify(self._context(progress), self._engine, tables)
 
     def unlock(self, *, force: bool = False) -> str:
-        """Release a dead run's lease; a live one only with `force`. Says what was done.
+        """Release a dead run's lease; a live one only with `force`. Returns a sentence about it.
 
         Raises UsageError where there is no lake, LeaseHeld.
         """
@@ -398,35 +400,35 @@ class Lakehouse:
         return self._published(self._ledger())
 
     def _published(self, ledger: Ledger) -> Facts:
-        known = ledger.contents()
-        required(known.last, self.settings.lake)
-        return known
+        facts = ledger.contents()
+        required(facts.last, self.settings.lake)
+        return facts
 
     def _engine(self) -> Engine:
         return engine.started(self.settings)
 
 
-def _status(known: Facts) -> dict[str, Any]:
-    assert known.last is not None
+def _status(facts: Facts) -> dict[str, Any]:
+    assert facts.last is not None
     sizes = ("rows", "version", "files", "bytes")
     return {
-        "batch_id": known.last.batch_id,
-        "tables": {n: {s: t[s] for s in sizes} for n, t in known.last.tables.items()},
-        "quarantine": reasons(known),
+        "batch_id": facts.last.batch_id,
+        "tables": {n: {s: t[s] for s in sizes} for n, t in facts.last.tables.items()},
+        "quarantine": reasons(facts),
     }
 
 
-def _upkeep(known: Facts, lease: Mapping[str, Any] | None) -> dict[str, Any]:
+def _upkeep(facts: Facts, lease: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
-        "last": known.last,
-        "pins": dict(known.pins),
-        "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in known.bad.items()],
-        "left_out": [left_out_text(s, n, example) for s, (n, example) in left_out(known).items()],
-        "lost": lost(known),
+        "last": facts.last,
+        "pins": dict(facts.pins),
+        "bad_files": [{"path": "/".join(k), "error": v[1]} for k, v in facts.bad.items()],
+        "left_out": [left_out_text(s, n, example) for s, (n, example) in left_out(facts).items()],
+        "lost": lost(facts),
         "lease": lease if is_held(lease) else None,
     }
 
 
-def _kept(known: Facts, batch: int) -> dict[str, str | None]:
-    at = known.vacuumed.get(batch)
-    return {"pinned": known.pins.get(batch), "vacuumed_at": at.isoformat() if at else None}
+def _kept(facts: Facts, batch: int) -> dict[str, str | None]:
+    at = facts.vacuumed.get(batch)
+    return {"pinned": facts.pins.get(batch), "vacuumed_at": at.isoformat() if at else None}

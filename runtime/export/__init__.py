@@ -1,1 +1,1 @@
-"""The copy of the star schema in PostgreSQL: whole the first time, then what changed."""
+"""The copy of the star schema in PostgreSQL: all rows the first time, then only changes."""

@@ -1,7 +1,7 @@
-"""What others did to the tables of an export since it wrote them, as far as columns and counts tell.
+"""What others changed in exported tables, as far as columns and row counts show.
 
-The record there says how the tables were declared and which batch they hold. Both are known here, so an
-export of any age can be compared with it.
+The record table in the target says how the tables were declared and which batch they hold. The lake knows
+both, so it can check an export of any age.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from runtime.export.ddl import Star, bare, columns_of, key_of, kind
 from runtime.export.target import Target
 from runtime.read.sql import text_literal
 
-# A column that was dropped and added again has another number, and NULL in the rows that were there.
+# A column that was dropped and added again has another number, and NULL in the existing rows.
 ALTERED = """
     select wanted."table" || '.' || wanted."column"
     from (values {wanted}) as wanted ("table", "column", type, number, in_key)
@@ -30,7 +30,7 @@ ALTERED = """
 
 
 def altered(target: Target, star: Star, found: set[str]) -> str | None:
-    """Which tables or columns are no longer as they were declared; columns that were added may stay."""
+    """The tables or columns that differ from their declaration, as text. Added columns are allowed."""
     gone = [bare(t) for t in star.tables if bare(t) not in found]
     if not gone:
         query = ALTERED.format(wanted=", ".join(_wanted(star)), schema=text_literal(star.schema))
@@ -39,10 +39,10 @@ def altered(target: Target, star: Star, found: set[str]) -> str | None:
 
 
 def miscounted(target: Target, star: Star, wanted: Mapping[str, int]) -> str | None:
-    """Which tables have more or fewer rows than were written. A million are counted in 0.1 s."""
+    """The tables with another row count than written, as text. Counting a million rows takes 0.1 s."""
     counts = (f"select {text_literal(t.name)}, count(*) from {star.name(t)}" for t in star.tables)
-    there = dict(target.rows(" union all ".join(counts)))
-    wrong = [f"{bare(t)} has {there[t.name]:,}" for t in star.tables if there[t.name] != wanted[t.name]]
+    actual = dict(target.rows(" union all ".join(counts)))
+    wrong = [f"{bare(t)} has {actual[t.name]:,}" for t in star.tables if actual[t.name] != wanted[t.name]]
     return f"someone added or deleted rows: {', '.join(wrong)}" if wrong else None
 
 

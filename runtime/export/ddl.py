@@ -1,7 +1,7 @@
-"""The star schema as PostgreSQL declares it, from what the tables say of themselves.
+"""The star schema as PostgreSQL declares it, derived from the declared tables.
 
-A column that is named like the key of another table of the star refers to it. The tables are a graph of
-such references, and rows are written along it: what is referred to first.
+A column named like the key of another table of the star refers to that table. Rows are written in the order
+of these references, referenced tables first.
 """
 
 from __future__ import annotations
@@ -44,31 +44,31 @@ class Star:
             for t in tables
         }
         by_name = {t.name: t for t in tables}
-        graph = {name: [to.name for to in found.values()] for name, found in self.references.items()}
+        graph = {name: [to.name for to in parents.values()] for name, parents in self.references.items()}
         self.tables = tuple(by_name[name] for name in TopologicalSorter(graph).static_order())
 
     @property
     def shape(self) -> str:
-        """A digest of all declarations: tables that were declared otherwise are made anew."""
-        said = [s for t in self.tables for s in (self.create(t), *self.keys(t), *self.comments(t))]
-        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+        """A digest of all declarations: tables with another digest are created again."""
+        statements = [s for t in self.tables for s in (self.create(t), *self.keys(t), *self.comments(t))]
+        return hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
 
     def name(self, table: Table) -> str:
-        """`"sparkify"."users"`."""
+        """The quoted name: `"sparkify"."users"`."""
         return f"{quoted(self.schema)}.{quoted(bare(table))}"
 
     @property
     def record(self) -> str:
-        """The table that says what was exported."""
+        """The quoted name of the table that records what was exported."""
         return f"{quoted(self.schema)}.{quoted(RECORD)}"
 
     def create(self, table: Table) -> str:
-        """The table, without keys: rows are copied faster into a bare one."""
+        """The table without keys, because rows are copied faster without them."""
         columns = ",\n".join(f"    {declared(c)}" for c in columns_of(table))
         return f"create table {self.name(table)} (\n{columns}\n)"
 
     def create_record(self) -> Iterator[str]:
-        """The table that says what was exported, and its comment."""
+        """The table that records what was exported, and its comment."""
         columns = ", ".join(f"{quoted(name)} {declared}" for name, declared in RECORD_COLUMNS.items())
         yield f"create table {self.record} ({columns})"
         yield f"comment on table {self.record} is {text_literal(RECORD_MEANS)}"
@@ -88,19 +88,19 @@ class Star:
             )
 
     def drop_keys(self, table: Table) -> Iterator[str]:
-        """What `keys` made, gone while the table is filled anew."""
+        """Drop what `keys` creates, while the table is filled again."""
         for column in self.references[table.name]:
             yield f"alter table {self.name(table)} drop constraint if exists {foreign_key(table, column)}"
             yield f"drop index if exists {quoted(self.schema)}.{quoted(f'{bare(table)}_{column}_idx')}"
 
     def comments(self, table: Table) -> Iterator[str]:
-        """The grain of the table, and what each column means."""
+        """The table's grain and the meaning of its columns."""
         yield f"comment on table {self.name(table)} is {text_literal(table.grain)}"
         for c in columns_of(table):
             yield f"comment on column {self.name(table)}.{quoted(c.name)} is {text_literal(c.comment)}"
 
     def apply(self, table: Table, rows: str) -> str:
-        """Rows of another table, inserted or put in the place of those with the same key."""
+        """Insert rows of another table, or replace those with the same key."""
         names, key = [c.name for c in columns_of(table)], key_of(table)
         changed = ", ".join(f"{quoted(n)} = excluded.{quoted(n)}" for n in names if n not in key)
         return (
@@ -109,7 +109,7 @@ class Star:
         )
 
     def delete(self, table: Table, keys: str) -> str:
-        """Rows whose key is in another table, gone."""
+        """Delete the rows whose key is in another table."""
         same = " and ".join(f"t.{quoted(n)} = gone.{quoted(n)}" for n in key_of(table))
         return f"delete from {self.name(table)} t using {keys} gone where {same}"
 
@@ -120,13 +120,13 @@ def bare(table: Table) -> str:
 
 
 def key_of(table: Table) -> tuple[str, ...]:
-    """The key the table is merged by."""
+    """The columns by which the table is merged."""
     assert isinstance(table.write, Merge)
     return table.write.key
 
 
 def columns_of(table: Table) -> tuple[Column, ...]:
-    """The columns that are exported: ours, with a leading `_`, stay in the lake."""
+    """The exported columns: those with a leading `_` stay in the lake."""
     return tuple(c for c in table.columns if c.name in table.content)
 
 
@@ -146,5 +146,5 @@ def listed(names: Sequence[str]) -> str:
 
 
 def foreign_key(table: Table, column: str) -> str:
-    """The constraint's name, as PostgreSQL would choose it."""
+    """The constraint's quoted name, by PostgreSQL's own convention."""
     return quoted(f"{bare(table)}_{column}_fkey")

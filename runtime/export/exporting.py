@@ -1,7 +1,7 @@
-"""The export itself: what the target holds is compared with what it is to hold, and changed in one go.
+"""The export: compare the target with the snapshot, and change it in one transaction.
 
-The target says which batch it holds, in the same transaction that wrote it. So an export that was cut off
-left nothing, one that was not acknowledged is found done, and both are told apart by looking.
+The target records its batch in the transaction that writes it. An interrupted export therefore leaves
+nothing, and the next export finds one that was committed without an acknowledgement.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Counts = Mapping[str, Mapping[str, int]]
 Brought = tuple[str, Counts, str | None]
 IN_THE_WAY = "A view or a foreign key of yours that is in the way can be dropped, and made again afterwards."
 AT_ONCE = 50_000  # rows sent at a time
-PATIENCE = 10.0  # seconds to wait for another export, which may be one that was killed just now
+PATIENCE = 10.0  # seconds to wait for another export, which may have just been killed
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did. `how` is `full`, `changes` or `nothing`; `tables` are without their layer.
+    """The result of an export. `how` is `full`, `changes` or `nothing`; `tables` are without their layer.
 
-    `why` says what kept a later export from writing only the changes.
+    `why`: the reason if a later export could not write only the changes.
     """
 
     batch_id: int
@@ -50,13 +50,13 @@ class Exported:
     why: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What `export --format json` prints."""
+        """The shape that `export --format json` prints."""
         return dict(vars(self))
 
 
 @dataclass(frozen=True)
 class Held:
-    """What the target says it holds."""
+    """What the target records about its content."""
 
     lake_id: str
     lake: str
@@ -68,7 +68,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Export:
-    """One export of a snapshot into a schema. `known` is what the lake's ledger says now."""
+    """One export of a snapshot into a schema. `known` holds the current facts of the lake's ledger."""
 
     snapshot: Snapshot
     known: Facts
@@ -86,70 +86,70 @@ class Export:
             )
         with transaction(uri) as target:
             _lock(target, self.star.schema)
-            found = self._relations(target)
-            held = self._held(target, found)
-            how, tables, why = self._bring(target, held, found)
+            relations = self._relations(target)
+            recorded = self._held(target, relations)
+            how, tables, why = self._bring(target, recorded, relations)
             if how != "nothing":
                 self._record(target)
         took = round(time.monotonic() - begun, 3)
-        before = held.batch_id if held else None
+        before = recorded.batch_id if recorded else None
         return Exported(self.snapshot.batch_id, before, how, self.star.schema, tables, took, why)
 
-    def _bring(self, target: Target, held: Held | None, found: set[str]) -> Brought:
-        if held is None:
-            self._clear(target, found, made=False)
+    def _bring(self, target: Target, recorded: Held | None, relations: set[str]) -> Brought:
+        if recorded is None:
+            self._clear(target, relations, made=False)
             return "full", self._fill(target, made=False), None
-        if why := self._unlike(target, held, found):
-            return self._anew(target, found, why, made=False)
-        if why := self._unknown(target, held):
-            return self._anew(target, found, why, made=True)
-        if self._wanted() == held:
+        if why := self._unlike(target, recorded, relations):
+            return self._anew(target, relations, why, made=False)
+        if why := self._unknown(target, recorded):
+            return self._anew(target, relations, why, made=True)
+        if self._wanted() == recorded:
             return "nothing", self._counts({}), None
-        if isinstance(changes := self._changes_since(held), str):
-            return self._anew(target, found, changes, made=True)
+        if isinstance(changes := self._changes_since(recorded), str):
+            return self._anew(target, relations, changes, made=True)
         return "changes", self._apply(target, changes), None
 
-    def _anew(self, target: Target, found: set[str], why: str, *, made: bool) -> Brought:
-        """Every table as a whole again. Raises TargetError when something of the user's is in the way."""
+    def _anew(self, target: Target, relations: set[str], why: str, *, made: bool) -> Brought:
+        """Write all tables again. Raises TargetError when an object of the user's is in the way."""
         try:
-            self._clear(target, found, made=made)
+            self._clear(target, relations, made=made)
         except TargetError as error:
             raise TargetError(f"{why}, so all rows are to be written anew. {error} {IN_THE_WAY}") from error
         return "full", self._fill(target, made=made), why
 
-    def _unlike(self, target: Target, held: Held, found: set[str]) -> str | None:
-        """Why the tables there cannot stay; None when they are as they are declared now."""
-        if held.shape != self.star.shape:
+    def _unlike(self, target: Target, recorded: Held, relations: set[str]) -> str | None:
+        """Why the tables in the target cannot stay; None when they match the current declaration."""
+        if recorded.shape != self.star.shape:
             return "the tables were declared otherwise when they were made"
-        return altered(target, self.star, found)
+        return altered(target, self.star, relations)
 
-    def _unknown(self, target: Target, held: Held) -> str | None:
-        """Why the rows there are not those of a batch; None when their number is that of the one recorded."""
-        state = self.known.batches.get(held.batch_id)
-        if state is None or state.at != held.published_at:
-            return f"the lake no longer knows batch {held.batch_id} as the target holds it"
+    def _unknown(self, target: Target, recorded: Held) -> str | None:
+        """Why the target's rows are not those of its recorded batch; None when the counts agree."""
+        state = self.known.batches.get(recorded.batch_id)
+        if state is None or state.at != recorded.published_at:
+            return f"the lake no longer knows batch {recorded.batch_id} as the target holds it"
         return miscounted(target, self.star, {n: t["rows"] for n, t in state.tables.items()})
 
     def _wanted(self) -> Held:
-        """What the target says after this export."""
+        """What the target records after this export."""
         state = self.snapshot.state
         versions = {t.name: self.snapshot.versions[t.name] for t in self.star.tables}
         root = self.snapshot.store.root
         return Held(self.lake_id, root, state.batch_id, state.at, versions, self.star.shape)
 
     def _relations(self, target: Target) -> set[str]:
-        """Names in the schema, which is made if it is missing."""
+        """The names in the schema, which is created if missing."""
         schema = text_literal(self.star.schema)
         if not target.rows(f"select 1 from pg_namespace where nspname = {schema}"):
             target.execute(f"create schema {quoted(self.star.schema)}")
-        # Not {schema}::regnamespace: that reads the text as a name is typed, and folds its capitals.
+        # Not {schema}::regnamespace: that parses the text as an unquoted name, in lower case.
         query = "select relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
         return {name for (name,) in target.rows(f"{query} where nspname = {schema}")}
 
-    def _held(self, target: Target, found: set[str]) -> Held | None:
-        """What an earlier export recorded. Raises TargetError for tables of anyone else."""
-        if RECORD not in found:
-            if foreign := sorted({bare(t) for t in self.star.tables} & found):
+    def _held(self, target: Target, relations: set[str]) -> Held | None:
+        """What an earlier export recorded. Raises TargetError for tables of another lake or program."""
+        if RECORD not in relations:
+            if foreign := sorted({bare(t) for t in self.star.tables} & relations):
                 raise TargetError(
                     f"schema {self.star.schema}: it has {', '.join(foreign)} already, which no export "
                     "made. Name another with --schema, or move them away."
@@ -158,22 +158,22 @@ class Export:
             return None
         names = ("lake_id", "lake", "batch_id", "published_at", "versions", "shape")
         rows = target.rows(f"select {listed(names)} from {self.star.record}")
-        held = [Held(**{**dict(zip(names, r, strict=True)), "versions": json.loads(r[4])}) for r in rows]
-        for other in held:
+        recorded = [Held(**{**dict(zip(names, r, strict=True)), "versions": json.loads(r[4])}) for r in rows]
+        for other in recorded:
             if other.lake_id != self.lake_id:
                 raise TargetError(
                     f"schema {self.star.schema}: it holds batch {other.batch_id} of another lake, "
                     f"{other.lake}. Name another with --schema, or drop this one with: "
                     f"drop schema {quoted(self.star.schema)} cascade"
                 )
-        return replace(held[0], lake=self.snapshot.store.root) if held else None
+        return replace(recorded[0], lake=self.snapshot.store.root) if recorded else None
 
-    def _changes_since(self, held: Held) -> Diff | str:
-        """How the snapshot differs from what the target holds; or why that can no longer be read."""
+    def _changes_since(self, recorded: Held) -> Diff | str:
+        """How the snapshot differs from the target's batch; or why that batch cannot be read."""
         import duckdb
 
-        state = self.known.batches[held.batch_id]
-        versions = {name: {"version": version} for name, version in held.versions.items()}
+        state = self.known.batches[recorded.batch_id]
+        versions = {name: {"version": version} for name, version in recorded.versions.items()}
         before = replace(self.snapshot, state=replace(state, tables=versions))
         try:
             steps = around_optimize(self.known, state, self.snapshot.state)
@@ -182,23 +182,23 @@ class Export:
             changes = compare(before, self.snapshot, names, around=around)
             _ = changes.summary  # the files are read here
         except (duckdb.Error, LakehouseError) as error:
-            said = str(error).partition("\n")[0]
-            return f"batch {held.batch_id}, which the target holds, cannot be read: {said}"
+            reason = str(error).partition("\n")[0]
+            return f"batch {recorded.batch_id}, which the target holds, cannot be read: {reason}"
         return changes
 
-    def _clear(self, target: Target, found: set[str], *, made: bool) -> None:
-        """Empty tables. `made`: they are there as declared, so what stands on them can stay."""
+    def _clear(self, target: Target, relations: set[str], *, made: bool) -> None:
+        """Empty the tables. `made`: they match their declaration, so dependent objects can stay."""
         star = self.star
         if made:
             target.execute(*(s for t in star.tables for s in star.drop_keys(t)))
             target.execute(f"truncate {', '.join(map(star.name, star.tables))}")
             return
-        there = [star.name(t) for t in star.tables if bare(t) in found]
-        target.execute(*([f"drop table {', '.join(there)}"] if there else []))
+        existing = [star.name(t) for t in star.tables if bare(t) in relations]
+        target.execute(*([f"drop table {', '.join(existing)}"] if existing else []))
         target.execute(*map(star.create, star.tables))
 
     def _fill(self, target: Target, *, made: bool) -> Counts:
-        """Every row into the empty tables, then the keys that `_clear` left out."""
+        """Copy every row into the empty tables, then create the keys that `_clear` left out."""
         star = self.star
         lake = self._reader()
         for table in star.tables:
@@ -212,7 +212,7 @@ class Export:
         return self._counts({n: {"inserted": r, "updated": 0, "deleted": 0} for n, r in rows.items()})
 
     def _apply(self, target: Target, changes: Diff) -> Counts:
-        """Only the rows that differ: those of referred tables come first and leave last."""
+        """Write only the rows that differ: insert into referenced tables first, delete from them last."""
         counts = changes.summary
         new = [t for t in self.star.tables if counts[t.name]["inserted"] or counts[t.name]["updated"]]
         gone = [t for t in reversed(self.star.tables) if counts[t.name]["deleted"]]
@@ -228,18 +228,18 @@ class Export:
     def _stage(
         self, target: Target, table: Table, what: str, names: Sequence[str], changes: TableDiff
     ) -> None:
-        """New rows, or the keys of those that go, in a temporary table."""
+        """Copy new rows, or the keys of deleted rows, into a temporary table."""
         staged, columns = _staged(what, table), listed(names)
         like = f"select {columns} from {self.star.name(table)} with no data"
         target.execute(f"create temporary table {staged} on commit drop as {like}")
-        found = changes.after_sql if what == "rows" else changes.gone_sql
-        query = f"select {columns} from ({found})"
+        changed = changes.after_sql if what == "rows" else changes.gone_sql
+        query = f"select {columns} from ({changed})"
         sent = self._copy(target, None, f"{what}_{bare(table)}", query, changes.connection)
         self.note(f"{bare(table)}: {sent:,} {'changed rows' if what == 'rows' else 'rows gone'}")
         target.execute(f"analyze {staged}")
 
     def _copy(self, target: Target, schema: str | None, name: str, query: str, lake: Connection) -> int:
-        """Send the rows of a query. Raises LakehouseError when it is the lake that cannot be read."""
+        """Send the rows of a query. Raises LakehouseError when the lake cannot be read."""
         unreadable = list[Exception]()
         try:
             return target.copy(schema, name, _batches(lake, query, unreadable))
@@ -255,7 +255,7 @@ class Export:
         )
 
     def _reader(self) -> Connection:
-        """DuckDB over the tables of the star, and no others: their files are all that is needed."""
+        """DuckDB over the star's tables only, because an export needs no other files."""
         import duckdb
 
         store = self.snapshot.store
@@ -266,13 +266,13 @@ class Export:
             raise self._gone(error) from error
 
     def _record(self, target: Target) -> None:
-        wanted = self._wanted()
-        values = [wanted.lake_id, wanted.lake, wanted.published_at, json.dumps(wanted.versions), wanted.shape]
+        record = self._wanted()
+        values = [record.lake_id, record.lake, record.published_at, json.dumps(record.versions), record.shape]
         lake_id, lake, at, versions, shape = map(text_literal, values)
         target.execute(
             f"delete from {self.star.record}",
             f"insert into {self.star.record} (lake_id, lake, batch_id, published_at, versions, shape) "
-            f"values ({lake_id}, {lake}, {wanted.batch_id}, {at}, {versions}, {shape})",
+            f"values ({lake_id}, {lake}, {record.batch_id}, {at}, {versions}, {shape})",
         )
 
     def _counts(self, changes: Counts) -> Counts:
@@ -282,7 +282,7 @@ class Export:
 
 
 def _lock(target: Target, schema: str) -> None:
-    """One export a schema at a time, until the transaction ends. Raises LeaseHeld."""
+    """Allow one export per schema at a time, until the transaction ends. Raises LeaseHeld."""
     key = f"hashtextextended({text_literal(f'lakehouse export {schema}')}, 0)"
     begun = time.monotonic()
     while not target.rows(f"select pg_try_advisory_xact_lock({key})")[0][0]:
@@ -300,7 +300,7 @@ def _staged(what: str, table: Table) -> str:
 
 
 def _batches(lake: Connection, query: str, unreadable: list[Exception]) -> pyarrow.RecordBatchReader:
-    """The rows, some at a time. The driver makes any failure of ours its own, so the cause is kept."""
+    """The rows, in batches. The driver hides our errors behind its own, so the cause is collected."""
     import duckdb
     import pyarrow as pa
 

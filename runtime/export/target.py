@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     import pyarrow
     from adbc_driver_manager.dbapi import Connection
 
-# As libpq reads it: the user ends at the first @ before any slash, whatever else stands in between.
+# As libpq parses it: the user ends at the first @ before any slash.
 ADDRESS = re.compile(
     r"postgres(?:ql)?://(?:(?P<user>[^/@]*)@)?(?P<hosts>[^/?]*)/?(?P<database>[^?]*)(?:\?(?P<options>.*))?",
     re.DOTALL,
 )
 SECRETS = {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
-NAMING = {"dbname", "service"}  # a service file names the database, too
+NAMING = {"dbname", "service"}  # a service file can name the database
 NAMING_VARIABLES = ("PGDATABASE", "PGSERVICE")
-NAME_BYTES = 63  # PostgreSQL cuts a longer name off there, and says so to nobody
+NAME_BYTES = 63  # PostgreSQL truncates a longer name without an error
 WAYS = "in PGPASSWORD, in ~/.pgpass or in a service file (PGSERVICE)"
-# A client that is gone keeps no locks: the server looks for it once a second, also within a statement.
+# A dead client keeps no locks: the server checks the connection every second, also within a statement.
 SETTINGS = """
     select set_config(name, value, true) from pg_settings join (values
         ('client_connection_check_interval', '1000'), ('lock_timeout', '60000'),
@@ -43,22 +43,21 @@ class Target:
         self._connection = connection
 
     def execute(self, *statements: str) -> int:
-        """Run statements; the number of rows the last one touched."""
-        touched = 0
+        """Run statements. Returns the number of rows that the last one affected."""
+        affected = 0
         for statement in statements:
             with _told(), self._connection.cursor() as cursor:
                 cursor.execute(statement)
-                touched = cursor.rowcount
-        return touched
+                affected = cursor.rowcount
+        return affected
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
         with _told(), self._connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall()
 
     def copy(self, schema: str | None, table: str, rows: pyarrow.RecordBatchReader) -> int:
-        """COPY rows into a table, a batch at a time; without a schema the table is a temporary one."""
+        """COPY rows into a table, batch by batch; without a schema the table is a temporary one."""
         with _told(), self._connection.cursor() as cursor:
             where: dict[str, Any] = {"db_schema_name": schema} if schema else {"temporary": True}
             return cursor.adbc_ingest(table, rows, mode="append", **where)
@@ -66,7 +65,7 @@ class Target:
 
 @contextmanager
 def transaction(uri: str) -> Iterator[Target]:
-    """Connect; commit when the block ends well, otherwise leave nothing. Raises TargetError, UsageError."""
+    """Connect; commit if the block succeeds, otherwise change nothing. Raises TargetError, UsageError."""
     connection = _connect(uri)
     try:
         target = Target(connection)
@@ -80,22 +79,25 @@ def transaction(uri: str) -> Iterator[Target]:
 
 
 def check_address(uri: str) -> str:
-    """The address, if it names a database and holds no password. Raises UsageError, which never shows one."""
-    found = ADDRESS.fullmatch(uri)
-    if found is None:
+    """The address, if it names a database and holds no password.
+
+    Raises UsageError, whose text never holds a password.
+    """
+    match = ADDRESS.fullmatch(uri)
+    if match is None:
         raise UsageError(
             "--to: expected an address such as postgresql://user@host/database or postgresql:///database."
         )
-    # A slash in a password ends the user, and what follows counts as a port and a database.
-    user = found["user"] or f"{found['hosts']}/{found['database']}".rpartition("@")[0]
+    # A slash in a password ends the user; libpq reads the rest as a port and a database.
+    user = match["user"] or f"{match['hosts']}/{match['database']}".rpartition("@")[0]
     _, _, password = unquote(user).partition(":")
-    options = {name.strip().lower() for name, value in parse_qsl(found["options"] or "") if value}
+    options = {name.strip().lower() for name, value in parse_qsl(match["options"] or "") if value}
     if password or options & SECRETS:
         raise UsageError(
             "--to: a password may not stand in the address, where other users of this machine and the "
             f"shell's history see it. Leave it out, and give it {WAYS}."
         )
-    if not (found["database"] or options & NAMING or any(map(os.environ.get, NAMING_VARIABLES))):
+    if not (match["database"] or options & NAMING or any(map(os.environ.get, NAMING_VARIABLES))):
         raise UsageError(
             "--to: the address names no database, as postgresql://user@host/database does, and PGDATABASE "
             "is not set. PostgreSQL would take the one that is called like the user."
@@ -104,7 +106,7 @@ def check_address(uri: str) -> str:
 
 
 def check_schema(name: str) -> str:
-    """The name, if PostgreSQL can keep it as it is. Raises UsageError."""
+    """The name, if PostgreSQL can store it unchanged. Raises UsageError."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -112,8 +114,8 @@ def check_schema(name: str) -> str:
     if not size or "\0" in name:
         raise UsageError("--schema: expected a name, in characters that PostgreSQL can store.")
     if size > NAME_BYTES:
-        kept = f"PostgreSQL keeps the first {NAME_BYTES} bytes of a name"
-        raise UsageError(f"--schema: {kept}, and this one has {size}: {name}")
+        limit = f"PostgreSQL keeps the first {NAME_BYTES} bytes of a name"
+        raise UsageError(f"--schema: {limit}, and this one has {size}: {name}")
     return name
 
 
@@ -136,7 +138,7 @@ def _connect(uri: str) -> Connection:
 
 @contextmanager
 def _told(advice: str = "Nothing of this export was written.") -> Iterator[None]:
-    """The driver's errors as ours, in one paragraph."""
+    """Raise TargetError for the driver's errors, in one paragraph."""
     from adbc_driver_manager import Error
 
     try:
@@ -148,9 +150,9 @@ def _told(advice: str = "Nothing of this export was written.") -> Iterator[None]
 
 
 def _said(error: Exception) -> str:
-    """The server's words without the driver's: not the statement, nor in how many ways it tried.
+    """The server's message without the parts that the driver adds: the statement, the attempts.
 
-    Nor the server's hint to drop or empty with a table whatever of the user's depends on it.
+    The server's hint to use CASCADE is left out: it would drop or empty the user's own dependent objects.
     """
     text = re.sub(r"\nHINT: .*CASCADE.*", "", str(error).partition("\n\nQuery was:")[0])
     text = re.sub(r"^\w+: \[libpq\] ", "", re.sub(r"\.? *(SQLSTATE: \w+|Vendor code: \d+)", "", text))

@@ -1,6 +1,6 @@
-"""Parquet files straight into Arrow, where they hold a table's declared types as they are.
+"""Read Parquet files directly into Arrow, where their types are those that the table declares.
 
-DuckDB converts what it read to Arrow value by value, which takes it several times as long as reading.
+DuckDB converts rows to Arrow value by value, which takes several times as long as reading them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TYPES = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
-LENGTH = 4  # bytes before each text that is not in a dictionary
+LENGTH = 4  # bytes of the length before each text outside a dictionary
 
 
 def rows_of(table: Table, uris: Sequence[str], stored: Collection[str]) -> pa.Table | None:
-    """The rows of these local files, of which a version says that they hold the columns `stored`.
+    """The rows of these local files; `stored` are the columns of the table's version.
 
-    None where something stands in the way, for DuckDB to convert or to tell.
+    None where Arrow cannot read them directly: DuckDB then converts them, or reports the error.
     """
     if not all(column.type in TYPES for column in table.columns):
         return None
@@ -49,9 +49,9 @@ def rows_of(table: Table, uris: Sequence[str], stored: Collection[str]) -> pa.Ta
 
 
 def _format(uris: Sequence[str]) -> ds.ParquetFileFormat:
-    """How to read the files: texts that are numbers into a dictionary as such, which is quick to spread out.
+    """Read options: columns stored as dictionaries of texts stay so, because they decode faster.
 
-    The largest file is asked; the rows are the same whatever it says.
+    The largest file decides which. The rows are the same either way.
     """
     with pa.OSFile(max(uris, key=lambda uri: Path(uri).stat().st_size)) as file:
         metadata = pq.read_metadata(file)
@@ -65,7 +65,7 @@ def _format(uris: Sequence[str]) -> ds.ParquetFileFormat:
 
 
 def _part(files: ds.ParquetFileFormat, table: Table, uri: str, schema: pa.Schema) -> ds.Fragment:
-    """A file, and the values that its folders give."""
+    """One file, with the partition values in its path."""
     values = partition_of(uri, table.partition_by)
     condition = ds.scalar(True)
     for name in table.partition_by:
@@ -73,14 +73,14 @@ def _part(files: ds.ParquetFileFormat, table: Table, uri: str, schema: pa.Schema
     return files.make_fragment(uri, LocalFileSystem(), partition_expression=condition)
 
 
-def _holds(found: pa.Schema, table: Table, stored: Collection[str], schema: pa.Schema) -> bool:
-    """Whether a file has every column of the version, with the values that the table declares."""
-    wanted = [field for field in schema if field.name in stored and field.name not in table.partition_by]
-    return all(f.name in found.names and _same(found.field(f.name).type, f.type) for f in wanted)
+def _holds(physical: pa.Schema, table: Table, stored: Collection[str], schema: pa.Schema) -> bool:
+    """Whether a file has every column of the version, with values of the declared type."""
+    fields = [field for field in schema if field.name in stored and field.name not in table.partition_by]
+    return all(f.name in physical.names and _same(physical.field(f.name).type, f.type) for f in fields)
 
 
-def _same(held: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether the values are of the type wanted, though perhaps otherwise laid out."""
-    if pa.types.is_dictionary(held):
-        held = held.value_type
-    return bool(held == wanted or (pa.types.is_timestamp(held) and pa.types.is_timestamp(wanted)))
+def _same(actual: pa.DataType, declared: pa.DataType) -> bool:
+    """Whether the values are of the declared type, in any encoding or unit of time."""
+    if pa.types.is_dictionary(actual):
+        actual = actual.value_type
+    return bool(actual == declared or (pa.types.is_timestamp(actual) and pa.types.is_timestamp(declared)))

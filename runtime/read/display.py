@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from runtime.table import Table
 
 
-FIRST = 5  # rows shown of a table
+FIRST = 5  # rows listed per table
 
 
 def of_table(view: TableView) -> str:
-    """A table: name, grain, batch, version, rows; its columns with what they mean; its first rows."""
+    """A table: name, grain, batch, version, row count; its columns with their meaning; its first rows."""
     rows = view.duckdb().limit(FIRST).to_arrow_table().to_pylist()
     names = view.table.column_names
     where = f"{_at(view.snapshot.state)}, version {view.version}, {view.rows:,} rows."

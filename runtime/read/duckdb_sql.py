@@ -1,7 +1,7 @@
-"""What a statement of DuckDB's dialect may do, judged on the tree that DuckDB's own parser makes of it.
+"""What a statement in DuckDB's dialect may do, decided on the syntax tree of DuckDB's own parser.
 
-What may be there is listed, and all else refused: the closed connection is a second lock, and does not keep
-a statement from files of the lake that no batch published.
+Allowed parts are listed, and everything else is refused. The closed connection is a second barrier; it does
+not protect files of the lake that no batch published.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import duckdb
 
 EXPLAIN = re.compile(r"\s*explain\b(?P<analyze>\s+analyze\b)?", re.IGNORECASE)
-# DuckDB's own looks into one schema, and the lake's tables are in three.
+# DuckDB's SHOW TABLES lists one schema, and the lake's tables are in three.
 SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*\Z", re.IGNORECASE)
 TABLES = "select table_schema || '.' || table_name as name from information_schema.tables order by name"
 QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 SOURCES = {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
-# Functions of one value that tell of the machine, or leave a trace.
+# Scalar functions that reveal the machine, or have side effects.
 REFUSED = {
     "current_setting", "getenv", "write_log", "nextval", "currval", "setval", "sleep_ms", "pg_sleep",
     "json_serialize_plan",
@@ -37,7 +37,7 @@ READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or EXPLAIN of one of these"
 def judged(
     connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]
 ) -> tuple[str, Collection[str]]:
-    """The statement to run, which reads these tables and nothing else, and those of them that it reads.
+    """The statement to run, and those of these tables that it reads. It reads nothing else.
 
     Raises UsageError, duckdb.Error.
     """
@@ -59,16 +59,16 @@ def judged(
 def _explained(
     connection: duckdb.DuckDBPyConnection, statement: str, tables: Collection[str]
 ) -> tuple[str, Collection[str]]:
-    """Put together anew around the part that was judged, so that nothing else is run."""
+    """EXPLAIN, rebuilt around the judged query, so that nothing else runs."""
     begin = EXPLAIN.match(statement)
     if begin is None:
         raise UsageError("query: EXPLAIN must be the first word of its statement.")
-    inner, named = judged(connection, statement[begin.end() :], tables)
-    return f"explain {'analyze' if begin['analyze'] else ''} {inner}", named
+    inner, used = judged(connection, statement[begin.end() :], tables)
+    return f"explain {'analyze' if begin['analyze'] else ''} {inner}", used
 
 
 def with_nearest_column(connection: duckdb.DuckDBPyConnection, statement: str, message: str) -> str:
-    """What DuckDB says of a statement, with a suggestion for `table.column` too: it has none."""
+    """DuckDB's message, with the nearest column for `table.column` too, where it suggests none."""
     wrong = NO_COLUMN.search(message)
     if wrong is None:
         return message
@@ -78,7 +78,7 @@ def with_nearest_column(connection: duckdb.DuckDBPyConnection, statement: str, m
 
 
 def _called(connection: duckdb.DuckDBPyConnection, statement: str, name: str) -> Iterator[str]:
-    """The tables that a statement calls so."""
+    """The tables that a statement refers to by this name or alias."""
     if begin := EXPLAIN.match(statement):
         statement = statement[begin.end() :]
     for part in _parts(_tree(connection, statement)):
@@ -89,7 +89,7 @@ def _called(connection: duckdb.DuckDBPyConnection, statement: str, name: str) ->
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
-    # All of it: a result with rows left keeps the connection from the next statement.
+    # fetchall: a result with unread rows blocks the next statement of the connection.
     ((text,),) = connection.execute("select json_serialize_sql(?::varchar)", [statement]).fetchall()
     try:
         tree = json.loads(text)
@@ -101,7 +101,7 @@ def _tree(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:
 
 
 def _require_reading(tree: Any, tables: Collection[str]) -> None:
-    """Raises UsageError for the first part that does more than read these tables."""
+    """Raise UsageError for the first part that does more than read these tables."""
     known = {folded(table) for table in tables}
     for part, ctes in _scoped(tree):
         kind = str(part.get("type", ""))
@@ -116,15 +116,15 @@ def _require_reading(tree: Any, tables: Collection[str]) -> None:
 
 
 def folded(name: str) -> str:
-    """A name as databases compare it: only the letters of ASCII lose their case.
+    """A name as databases compare it: only ASCII letters lose their case.
 
-    Python would also take the Kelvin sign for a k, and so a file for a CTE of another name.
+    Python's casefold also maps the Kelvin sign to k, so a file could pass for a CTE of another name.
     """
     return name.translate(LOWER)
 
 
 def _named(tree: Any, tables: Collection[str]) -> Collection[str]:
-    """The tables a statement reads: all of them where it looks at the catalogue, or may."""
+    """The tables that a statement reads; all of them where it reads, or may read, the catalogue."""
     sources = [part for part in _parts(tree) if str(part.get("type", "")) in ("BASE_TABLE", "SHOW_REF")]
     if any(p["type"] == "SHOW_REF" or p["schema_name"].casefold() == "information_schema" for p in sources):
         return tables
@@ -144,9 +144,9 @@ def _parts(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _scoped(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
-    """Every part, with the names of the CTEs that it may read: those of the queries it stands in.
+    """Every part, with the names of the CTEs that it may read: those of its enclosing queries.
 
-    A CTE reads those before it; a recursive one also itself.
+    A CTE may read those before it; a recursive one also itself.
     """
     waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while waiting:

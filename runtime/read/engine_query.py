@@ -1,4 +1,4 @@
-"""One reading statement in Spark's dialect over a snapshot, on the engine."""
+"""One read-only statement in Spark's dialect over a snapshot, on the engine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run_on_engine(snapshot: Snapshot, engine: Engine, statement: str) -> pyarrow
 
 
 def _columns(rows: DataFrame) -> pyarrow.Table:
-    """DESCRIBE: not every engine does it for a query."""
+    """DESCRIBE of a query, which not every engine supports."""
     import pyarrow
 
     types = {field.name: field.dataType.simpleString() for field in rows.schema}
@@ -46,7 +46,7 @@ def _columns(rows: DataFrame) -> pyarrow.Table:
 
 
 def _names(snapshot: Snapshot) -> pyarrow.Table:
-    """SHOW TABLES over all layers: an engine lists those of its own catalogue."""
+    """SHOW TABLES over all layers: an engine lists only those of its own catalogue."""
     import pyarrow
 
     return pyarrow.table({"name": sorted(snapshot.versions)})

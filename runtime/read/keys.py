@@ -1,6 +1,6 @@
-"""What names one row of a table, and how a person writes it: `15`, `SOABC…`, `2018-11-21T21:56:47Z`, `3:17`.
+"""Keys of rows, and how a person writes them: `15`, `SOABC…`, `2018-11-21T21:56:47Z`, `3:17`.
 
-Several columns are joined by a colon, in order: a record is named by its delivery and line, `3:17`.
+A colon joins several columns, in order: the key of a record is its delivery and line, `3:17`.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ Key = tuple[Any, ...]
 
 
 def key_columns(table: Table) -> tuple[Column, ...]:
-    """The columns that name a row: its key, or the delivery and line of a record."""
-    named = table.write.key if isinstance(table.write, Merge | Upsert) else ("_delivery", "_source_line")
+    """The columns that identify a row: the table's key, or the delivery and line of a record."""
+    names = table.write.key if isinstance(table.write, Merge | Upsert) else ("_delivery", "_source_line")
     by_name = {column.name: column for column in table.columns}
-    return tuple(by_name[name] for name in named)
+    return tuple(by_name[name] for name in names)
 
 
 def parse_key(table: Table, key: object) -> Key:
     """A key as typed values, from text, a value or a tuple of values. Raises UsageError."""
     columns = key_columns(table)
     parts = key.split(":", len(columns) - 1) if isinstance(key, str) else key
-    given = tuple(parts) if isinstance(parts, list | tuple) else (parts,)
-    if len(given) != len(columns):
+    values = tuple(parts) if isinstance(parts, list | tuple) else (parts,)
+    if len(values) != len(columns):
         names = ":".join(c.name for c in columns)
         raise UsageError(f"A row of {table.name} is named by {names}, got {key!r}.")
-    return tuple(_value(table, c, v) for c, v in zip(columns, given, strict=True))
+    return tuple(_value(table, c, v) for c, v in zip(columns, values, strict=True))
 
 
 def key_text(key: Key) -> str:
-    """A key as `parse_key` takes it."""
+    """A key as the text that `parse_key` reads."""
     return ":".join(_text(value) for value in key)
 
 

@@ -1,5 +1,7 @@
-"""One reading statement over a snapshot, on DuckDB or on the engine. It can reach the lake's tables and
-nothing else; what it may do is judged by `duckdb_sql` and `spark_sql`."""
+"""One read-only statement over a snapshot, on DuckDB or on the engine.
+
+It can read only the lake's tables; `duckdb_sql` and `spark_sql` decide what it may do.
+"""
 
 from __future__ import annotations
 
@@ -26,26 +28,26 @@ def closed_connection(
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with these views (`schema.name` → select), closed to all but the lake's files.
 
-    `settings` are set before it is closed: `name = 'value'`.
+    `settings` (`name = 'value'`) are set before access is closed.
     """
     import duckdb
 
     try:
         Path.cwd()
-    except FileNotFoundError:  # it was deleted, and DuckDB refuses to be closed without one
+    except FileNotFoundError:  # the folder was deleted, and DuckDB needs one here
         os.chdir("/")
     connection = duckdb.connect()
-    connection.execute("set global TimeZone = 'UTC'")  # global: for its cursors as well
+    connection.execute("set global TimeZone = 'UTC'")  # global: also for cursors
     if is_s3(root):
         let_read(connection, access)
     for setting in settings:
         connection.execute(f"set {setting}")
     for name, select in views.items():
         create_view(connection, name, select)
-    # The views need the lake's files; nothing else on this machine is theirs to read.
+    # The views need the lake's files, and nothing else on this machine.
     connection.execute(f"set allowed_directories = [{text_literal(root + '/')}]")
     connection.execute("set enable_external_access = false")
-    # Python's variables are no tables.
+    # A statement must not read Python variables as tables.
     connection.execute("set python_enable_replacements = false")
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
@@ -54,7 +56,7 @@ def closed_connection(
 
 
 def require_text(statement: str) -> None:
-    """Raises UsageError for a statement with bytes that are no text, as a command line may hold them."""
+    """Raise UsageError for a statement that is not UTF-8, which a command line can pass."""
     try:
         statement.encode()
     except UnicodeEncodeError:
@@ -62,7 +64,7 @@ def require_text(statement: str) -> None:
 
 
 def create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
-    """Give a connection the view `schema.name`; nothing changes where it has it."""
+    """Create the view `schema.name` unless it exists."""
     schema, _, table = name.partition(".")
     connection.execute(
         f'create schema if not exists "{schema}"; create view if not exists "{schema}"."{table}" as {select}'
@@ -75,21 +77,21 @@ def run_on_duckdb(
     tables: Collection[str],
     over: Callable[[Collection[str]], object],
 ) -> pyarrow.Table:
-    """The rows of one reading statement over these tables, once `over` has made the views of those it reads.
+    """The rows of one read-only statement; `over` creates the views of the tables that it reads.
 
     Raises UsageError for any other statement, or when DuckDB refuses it.
     """
     require_text(statement)
     with _refusals():
-        reading, named = judged(connection, statement, tables)
-    over(named)
-    with _refusals(lambda said: with_nearest_column(connection, statement, said)):
+        reading, used = judged(connection, statement, tables)
+    over(used)
+    with _refusals(lambda message: with_nearest_column(connection, statement, message)):
         return _interruptible(connection, lambda: connection.sql(reading).to_arrow_table())
 
 
 @contextmanager
 def _refusals(describe: Callable[[str], str] = str) -> Iterator[None]:
-    """DuckDB's errors as ours, their message as `told` makes it."""
+    """Raise UsageError for DuckDB's errors; `describe` edits their message."""
     import duckdb
 
     try:
@@ -99,11 +101,11 @@ def _refusals(describe: Callable[[str], str] = str) -> Iterator[None]:
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, ask: Callable[[], pyarrow.Table]) -> pyarrow.Table:
-    """What `ask` gives. DuckDB heeds no signal while it works, so it works beside the thread that does."""
+    """Run `ask` in a second thread: DuckDB ignores signals while it works, so this thread waits for them."""
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(1) as beside:
-        answer = beside.submit(ask)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask)
         try:
             return answer.result()
         except BaseException:

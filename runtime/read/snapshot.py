@@ -1,7 +1,7 @@
-"""Reading the lake as of one batch: every table at the version that batch published.
+"""Read the lake as of one batch: every table at the version that batch published.
 
-No engine starts here. The control plane names the files of a version; DuckDB, Arrow, pandas and Polars
-read them. Only `spark()` starts an engine.
+delta-rs names the files of a version; DuckDB, Arrow, pandas and Polars read them. Only `spark()` starts an
+engine.
 """
 
 from __future__ import annotations
@@ -40,24 +40,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Files:
-    """Files of one version of a table, as DuckDB names them, and the columns they hold."""
+    """Data files of one version of a table, as DuckDB names them, and their columns."""
 
     uris: tuple[str, ...]
     columns: frozenset[str]
 
     def of_partition(self, by: Sequence[str], wanted: Mapping[str, object]) -> Files:
-        """Those of one value of some of the columns that the table is partitioned by."""
+        """The files of one partition: `wanted` maps partition columns, some or all, to their values."""
         texts = {(name, str(value)) for name, value in wanted.items()}
         return Files(tuple(u for u in self.uris if texts <= partition_of(u, by).items()), self.columns)
 
     def without(self, uris: Collection[str]) -> Files:
-        """All but these."""
         return Files(tuple(uri for uri in self.uris if uri not in uris), self.columns)
 
 
 @dataclass(frozen=True)
 class TableView:
-    """One table as of one batch, in whatever form is asked for.
+    """One table as of one batch, for DuckDB, Arrow, pandas, Polars or PySpark.
 
     Columns and types are those of the catalogue, timestamps in UTC.
     """
@@ -72,12 +71,10 @@ class TableView:
 
     @property
     def version(self) -> int:
-        """The Delta version read."""
         return self.snapshot.versions[self.name]
 
     @property
     def rows(self) -> int:
-        """How many rows it holds."""
         return self.snapshot.state.tables[self.name]["rows"]
 
     def __repr__(self) -> str:
@@ -95,7 +92,7 @@ class TableView:
     def arrow(self, **partition: object) -> pyarrow.Table:
         """The rows as a pyarrow.Table; `year=2018, month=11` reads only the files of that partition.
 
-        Raises UsageError for a column that the table is not partitioned by.
+        Raises UsageError for a column that is not a partition column.
         """
         return self.snapshot.rows(self.table, self._files(partition))
 
@@ -103,8 +100,8 @@ class TableView:
         by = self.table.partition_by
         for name in partition:
             if name not in by:
-                held = f"by {', '.join(by)}" if by else "by nothing"
-                raise UsageError(f"arrow: {self.name} is not partitioned by {name!r}, but {held}.")
+                partitioning = f"by {', '.join(by)}" if by else "by nothing"
+                raise UsageError(f"arrow: {self.name} is not partitioned by {name!r}, but {partitioning}.")
         return self.snapshot.files(self.name).of_partition(by, partition)
 
     def pandas(self) -> pandas.DataFrame:
@@ -147,12 +144,11 @@ class Snapshot:
 
     @property
     def batch_id(self) -> int:
-        """The batch whose state this is."""
         return self.state.batch_id
 
     @cached_property
     def versions(self) -> dict[str, int]:
-        """Each table's Delta version; not of tables that fell behind under code that lacked them."""
+        """The Delta version by table, without derived tables that missed batches of older code."""
         entries = {n: t for n, t in self.state.tables.items() if n in self.tables}
         return {
             n: t["version"]
@@ -161,7 +157,7 @@ class Snapshot:
         }
 
     def table(self, name: str) -> TableView:
-        """One table by `layer.table`. Raises UsageError naming the nearest for an unknown name."""
+        """One table by `layer.table`. Raises UsageError for an unknown name, with the nearest one."""
         if name not in self.versions:
             raise UsageError(
                 f"table: {name!r} is not in the lake as of batch {self.batch_id}"
@@ -170,7 +166,7 @@ class Snapshot:
         return TableView(self, self.tables[name])
 
     def sql(self, statement: str) -> pyarrow.Table:
-        """One reading statement of DuckDB's dialect over all tables. Raises UsageError, StorageError."""
+        """The rows of one read-only DuckDB statement over all tables. Raises UsageError, StorageError."""
         try:
             return run_on_duckdb(self._closed.cursor(), statement, self.versions, self._over)
         except UsageError as error:
@@ -181,13 +177,13 @@ class Snapshot:
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB with one view per table and no way out of the lake."""
+        """A DuckDB connection with one view per table, and no access outside the lake."""
         self._over(self.versions)
         return self._closed.cursor()
 
     @property
     def _closed(self) -> duckdb.DuckDBPyConnection:
-        """Threads share it, each by a cursor of its own: a connection does one thing at a time."""
+        """Threads share it, each with a cursor of its own: a connection runs one statement at a time."""
         with self._lock:
             return self._opened
 
@@ -200,18 +196,18 @@ class Snapshot:
         return set()
 
     def _over(self, names: Collection[str]) -> None:
-        """Make the views of these tables that are not there: opening a table costs more than most queries."""
+        """Create the missing views of these tables: opening a table costs more than most queries."""
         with self._lock:
-            wanted = [name for name in names if name not in self._viewed]
-            with ThreadPoolExecutor(max(1, len(wanted))) as beside:
-                for name, select in zip(wanted, beside.map(self._view, wanted), strict=True):
+            missing = [name for name in names if name not in self._viewed]
+            with ThreadPoolExecutor(max(1, len(missing))) as pool:
+                for name, select in zip(missing, pool.map(self._view, missing), strict=True):
                     with self.readable():
                         create_view(self._closed, name, select)
                     self._viewed.add(name)
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """What DuckDB cannot read in the block, because files are gone or broken, as LakeDamaged."""
+        """Raise LakeDamaged where DuckDB cannot read files in the block: they are missing or corrupt."""
         import duckdb
 
         try:
@@ -222,7 +218,7 @@ class Snapshot:
             raise self.damaged(first_line(error)) from error
 
     def damaged(self, why: str) -> LakeDamaged:
-        """The error of files that cannot be read."""
+        """The error for files of this batch that cannot be read."""
         return LakeDamaged(
             f"{self.store.root}: batch {self.batch_id} cannot be read any more: {why}. Another program "
             "removed or changed files of the lake, or its power was cut. Of the last batch, "
@@ -234,14 +230,18 @@ class Snapshot:
         """The rows of these files of a table."""
         from runtime.read.arrow import rows_of
 
-        found = None if is_s3(self.store.root) else rows_of(table, files.uris, files.columns)
-        if found is None:
+        rows = None if is_s3(self.store.root) else rows_of(table, files.uris, files.columns)
+        if rows is None:
             with self.readable():
-                found = self._closed.cursor().sql(select_rows(table, files)).to_arrow_table()
-        return found
+                rows = self._closed.cursor().sql(select_rows(table, files)).to_arrow_table()
+        return rows
 
     def files(self, name: str) -> Files:
-        """What a table's version consists of."""
+        """The files of a table's version.
+
+        Raises LakeDamaged when the table cannot be opened, has another row count than published, or lacks
+        files.
+        """
         try:
             opened = self.store.open(name, self.versions[name])
         except DeltaError:
@@ -252,8 +252,8 @@ class Snapshot:
         if published not in (None, rows):
             raise self.damaged(f"{name} has {rows:,} rows, where {published:,} were published")
         uris = file_uris(opened)
-        if not is_s3(self.store.root) and (gone := [uri for uri in uris if not Path(uri).exists()]):
-            raise self.damaged(f"{len(gone):,} files of {name} are gone, the first is {gone[0]}")
+        if not is_s3(self.store.root) and (missing := [uri for uri in uris if not Path(uri).exists()]):
+            raise self.damaged(f"{len(missing):,} files of {name} are gone, the first is {missing[0]}")
         return Files(tuple(uris), frozenset(f.name for f in opened.schema().fields))
 
     def _view(self, name: str) -> str:
@@ -264,17 +264,17 @@ _connections = local()
 
 
 def _shared(store: Store) -> duckdb.DuckDBPyConnection:
-    """The connection of this thread to a lake: only relations of one connection can be joined."""
-    known: dict[Store, duckdb.DuckDBPyConnection] = _connections.__dict__.setdefault("by_store", {})
-    if store not in known:
-        known[store] = closed_connection(store.root, {}, store.access)
-    return known[store]
+    """This thread's connection to a lake: DuckDB joins only relations of one connection."""
+    connections: dict[Store, duckdb.DuckDBPyConnection] = _connections.__dict__.setdefault("by_store", {})
+    if store not in connections:
+        connections[store] = closed_connection(store.root, {}, store.access)
+    return connections[store]
 
 
 def select_rows(table: Table, files: Files) -> str:
-    """A select of the rows of these files, with the table's declared columns and types.
+    """SQL for the rows of these files, with the table's declared columns and types.
 
-    A column the files do not have reads as NULL, like in any Delta reader.
+    A column that the files lack reads as NULL, as in any Delta reader.
     """
     columns = ", ".join(
         f"cast({quoted(c.name) if c.name in files.columns else 'null'} as {c.duckdb_type})"
@@ -282,8 +282,8 @@ def select_rows(table: Table, files: Files) -> str:
         for c in table.columns
     )
     if not files.uris:
-        nothing = ", ".join(f"cast(null as {c.duckdb_type}) as {quoted(c.name)}" for c in table.columns)
-        return f"select {nothing} where false"
+        nulls = ", ".join(f"cast(null as {c.duckdb_type}) as {quoted(c.name)}" for c in table.columns)
+        return f"select {nulls} where false"
     paths = ", ".join(text_literal(uri) for uri in files.uris)
     hive = str(bool(table.partition_by)).lower()
     return f"select {columns} from read_parquet([{paths}], hive_partitioning = {hive})"

@@ -1,7 +1,8 @@
-"""What a statement of Spark's dialect may do, judged on the tree that sqlglot makes of it.
+"""What a statement in Spark's dialect may do, decided on the syntax tree that sqlglot makes of it.
 
-What may be there is listed, and all else refused: in Spark's dialect a query may start programs (TRANSFORM),
-call Java, name files as tables, and hold a DELETE. What runs on the engine is written anew from the tree.
+Allowed parts are listed, and everything else is refused: in Spark's dialect a query can start programs
+(TRANSFORM), call Java, name files as tables, and hold a DELETE. The engine runs SQL generated from the
+tree.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ KINDS = (
     "Rollup", "GroupingSets", "Filter", "IgnoreNulls", "RespectNulls", "WithinGroup", "DataType",
     "DataTypeParam", "ColumnDef", "Interval", "IntervalSpan", "AtTimeZone", "JSONPath", "JSONPathPart",
 )  # fmt: skip
-# Functions of PySpark's list that call Java or Python, or tell of files.
+# Functions of PySpark that call Java or Python, or reveal files.
 REFUSED = {
     "reflect", "try_reflect", "java_method", "call_function", "call_udf", "udf", "udtf", "pandas_udf",
     "arrow_udf", "arrow_udtf", "input_file_name", "input_file_block_start", "input_file_block_length",
@@ -42,22 +43,22 @@ SHOW_TABLES = re.compile(r"\s*show\s+tables\s*;?\s*\Z", re.IGNORECASE)
 
 
 def about(statement: str) -> tuple[str, str]:
-    """What a statement asks about a query, `explain …` or `describe`, and that query; '' for its rows."""
-    if found := EXPLAIN.match(statement):
-        return f"explain {found['how'] or ''}", statement[found.end() :]
-    if found := DESCRIBE_TABLE.match(statement):
-        return "describe", f"select * from {found['name']}"
-    if found := DESCRIBE_QUERY.match(statement):
-        return "describe", statement[found.end() :]
+    """Split a statement into `explain …`, `describe` or '', and the query behind it."""
+    if match := EXPLAIN.match(statement):
+        return f"explain {match['how'] or ''}", statement[match.end() :]
+    if match := DESCRIBE_TABLE.match(statement):
+        return "describe", f"select * from {match['name']}"
+    if match := DESCRIBE_QUERY.match(statement):
+        return "describe", statement[match.end() :]
     return "", statement
 
 
 def reading_query(statement: str) -> exp.Expr:
-    """The tree of the one query that the statement is. Raises UsageError when it is none."""
+    """The syntax tree of one query. Raises UsageError for any other statement."""
     import sqlglot
     from sqlglot import exp
 
-    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it does not know is refused below
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of syntax that is refused below
     try:
         parsed = [p for p in sqlglot.parse(statement, read="spark") if p and not isinstance(p, exp.Semicolon)]
     except sqlglot.errors.SqlglotError as error:
@@ -77,36 +78,36 @@ def reading_query(statement: str) -> exp.Expr:
 
 
 def over_views(query: exp.Expr, tables: Collection[str], batch_id: int) -> tuple[str, dict[str, str]]:
-    """The text of the query over temporary views, and the view each lake table is read through."""
+    """The query's text over temporary views, and the view by lake table."""
     from sqlglot import exp
 
-    known = {folded(table): table for table in tables}
+    by_name = {folded(table): table for table in tables}
     used = {}
     for table in _named_tables(query):
         name = f"{table.db}.{table.name}" if table.db else table.name
         cte = None if table.db else _ctes_of(table).get(folded(name))
         if cte is None:
-            if folded(name) not in known or table.catalog:
+            if folded(name) not in by_name or table.catalog:
                 raise no_such_table("query", name, tables)
-            name = known[folded(name)]
+            name = by_name[folded(name)]
             used[name] = f"lake_{batch_id}_{name.replace('.', '_')}"
         if not table.alias:
-            # Quoted: a table may be called like a keyword, as `time` is.
+            # Quoted, because a table's name may be a keyword, as `time` is.
             alias = exp.to_identifier(table.name, quoted=True)
             table.set("alias", exp.TableAlias(this=alias))
         table.set("db", None)
-        # A CTE by the very name it has: Sail minds the case of its letters, and would look elsewhere.
+        # A CTE exactly as declared: Sail compares its name with case, and would look for a table.
         table.set("this", exp.to_identifier(cte or used[name], quoted=cte is not None))
     for column in query.find_all(exp.Column):
-        if folded(f"{column.text('db')}.{column.table}") in known:
+        if folded(f"{column.text('db')}.{column.table}") in by_name:
             column.set("db", None)
     return query.sql(dialect="spark", comments=False), used
 
 
 def _ctes_of(part: exp.Expr) -> dict[str, str]:
-    """The CTEs that a part may read, the nearest of a name: those of the queries it stands in.
+    """The CTEs that a part may read: those of its enclosing queries, the innermost first.
 
-    A CTE reads those before it; a recursive one also itself.
+    A CTE may read those before it; a recursive one also itself.
     """
     from sqlglot import exp
 
@@ -123,7 +124,7 @@ def _ctes_of(part: exp.Expr) -> dict[str, str]:
 
 
 def _named_tables(query: exp.Expr) -> Iterator[exp.Table]:
-    """Tables, without the functions that stand for one; which functions may is judged elsewhere."""
+    """The tables, without table functions, which `_require_function` judges."""
     from sqlglot import exp
 
     for table in list(query.find_all(exp.Table)):
@@ -132,7 +133,7 @@ def _named_tables(query: exp.Expr) -> Iterator[exp.Table]:
 
 
 def _require_reading(query: exp.Expr) -> None:
-    """Raises UsageError for the first part that does more than read."""
+    """Raise UsageError for the first part that does more than read."""
     from sqlglot import exp
 
     kinds = tuple(getattr(exp, name) for name in KINDS)
@@ -140,8 +141,8 @@ def _require_reading(query: exp.Expr) -> None:
         if isinstance(part, exp.Func):
             _require_function(part)
         elif not isinstance(part, kinds):
-            shown = part.sql(dialect="spark", comments=False)[:60]
-            raise UsageError(f"query: {shown!r} is not allowed here: on an engine, query only reads tables.")
+            text = part.sql(dialect="spark", comments=False)[:60]
+            raise UsageError(f"query: {text!r} is not allowed here: on an engine, query only reads tables.")
 
 
 def _require_function(function: exp.Func) -> None:
@@ -168,6 +169,6 @@ def _known_functions() -> frozenset[str]:
 
 
 def first_lines(error: Exception) -> str:
-    """The beginning of a message, without its blank lines."""
+    """The first six lines of a message, blank lines aside."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return "\n".join(lines[:6])

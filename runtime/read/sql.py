@@ -1,13 +1,13 @@
-"""Names and texts quoted for SQL."""
+"""Quote names and text for SQL."""
 
 from __future__ import annotations
 
 
 def text_literal(value: str) -> str:
-    """A text as a SQL literal, its quotes doubled."""
+    """Text as a SQL literal, its quotes doubled."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:
-    """A name as a SQL identifier, whatever stands in it."""
+    """A name as a SQL identifier, its quotes doubled."""
     return '"' + name.replace('"', '""') + '"'

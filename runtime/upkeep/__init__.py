@@ -1,1 +1,1 @@
-"""What is done to a lake besides taking files in: going back, keeping history cheap and safe."""
+"""Maintain a lake: restore, compact, vacuum, pin batches, retry the quarantine, diagnose."""

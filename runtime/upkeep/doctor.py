@@ -1,6 +1,6 @@
-"""Doctor: whether machine and upkeep are right. It reads, and changes nothing.
+"""Doctor: check machine and upkeep. It changes nothing.
 
-`verify` asks whether the data is right; this asks whether it can be read, written and kept in good order.
+`verify` checks whether the data is right; `doctor` checks whether it can be read, written and maintained.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 Count = Callable[[str], int]
 COMMAND = "python lakehouse.py"
-CROWDED = 50  # files too many in a table, where the settings name no threshold
+CROWDED = 50  # surplus files per table, where the settings set no threshold
 
 
 def examined(context: LakeContext, snapshot: Callable[[], Snapshot]) -> Iterator[Finding]:
-    """Every finding, machine first. `snapshot` gives the last state. Raises StorageError."""
+    """All findings, machine first. `snapshot` returns the last state. Raises StorageError."""
     yield from machine(context)
     known = context.ledger().contents()
     if known.last is None:
@@ -50,7 +50,7 @@ def examined(context: LakeContext, snapshot: Callable[[], Snapshot]) -> Iterator
 
 
 def machine(context: LakeContext) -> Iterator[Finding]:
-    """Python, packages, engines, room on the disk."""
+    """Python, packages, engines, disk space."""
     from runtime.upkeep import engines
 
     python = ".".join(map(str, sys.version_info[:3]))
@@ -63,7 +63,7 @@ def machine(context: LakeContext) -> Iterator[Finding]:
 
 
 def upkeep(context: LakeContext, known: Facts) -> Iterator[Finding]:
-    """Lease, tables as published, rubbish, small files, properties, protocol, rules, unreadable files."""
+    """Lease, unpublished commits, orphan and small files, properties, protocol, rules, source files."""
     assert known.last is not None
     lease = context.ledger().lease()
     yield Finding("lease", _lease(lease, held=is_held(lease)))
@@ -93,12 +93,12 @@ def upkeep(context: LakeContext, known: Facts) -> Iterator[Finding]:
 
 
 def readers(context: LakeContext, snapshot: Snapshot) -> Iterator[Finding]:
-    """Whether every library opens every table and finds the rows that the batch published."""
+    """Whether every library opens every table and counts the rows that the batch published."""
     published = {name: snapshot.state.tables[name]["rows"] for name in snapshot.versions}
     for reader, count in _counts(context, snapshot).items():
         wrong = [w for name, rows in published.items() if (w := _miscounted(name, rows, count))]
-        found = f"{len(published)} tables, {sum(published.values()):,} rows"
-        yield Finding(f"read by {reader}", "; ".join(wrong) or found, f"{COMMAND} verify" if wrong else "")
+        summary = f"{len(published)} tables, {sum(published.values()):,} rows"
+        yield Finding(f"read by {reader}", "; ".join(wrong) or summary, f"{COMMAND} verify" if wrong else "")
 
 
 def _counts(context: LakeContext, snapshot: Snapshot) -> Mapping[str, Count]:
@@ -107,7 +107,7 @@ def _counts(context: LakeContext, snapshot: Snapshot) -> Mapping[str, Count]:
     def delta_rs(name: str) -> int:
         table = context.store.open(name, snapshot.versions[name])
         assert table is not None
-        # A count alone is read from the log's statistics, and opens no file.
+        # A bare count(*) is answered from the log's statistics, and opens no file.
         column = context.tables[name].column_names[0]
         batches = pa.RecordBatchReader.from_stream(
             QueryBuilder().register("t", table).execute(f"select {column} from t")
@@ -115,17 +115,18 @@ def _counts(context: LakeContext, snapshot: Snapshot) -> Mapping[str, Count]:
         return sum(batch.num_rows for batch in batches)
 
     def duckdb(name: str) -> int:
-        alone = replace(snapshot, tables={name: context.tables[name]})  # or one bad table would fail all
+        # Only this table: one damaged table must not fail the others.
+        alone = replace(snapshot, tables={name: context.tables[name]})
         return int(alone.sql(f"select count(*) as n from {name}").column("n")[0].as_py())
 
     running = engines.reader(context.settings)
 
     def engine(name: str) -> int:
         rows = running.read(context.store.uri(name), snapshot.versions[name])
-        return rows.where("rand() >= 0").count()  # here too: it makes the engine open the files
+        return rows.where("rand() >= 0").count()  # a filter, so that the engine opens the files
 
-    found = {"delta-rs": delta_rs, "DuckDB": duckdb, running.name.capitalize(): engine}
-    return found | ({"Polars": _polars(context, snapshot)} if _installed("polars") else {})
+    counts = {"delta-rs": delta_rs, "DuckDB": duckdb, running.name.capitalize(): engine}
+    return counts | ({"Polars": _polars(context, snapshot)} if _installed("polars") else {})
 
 
 def _polars(context: LakeContext, snapshot: Snapshot) -> Count:
@@ -134,7 +135,7 @@ def _polars(context: LakeContext, snapshot: Snapshot) -> Count:
     def count(name: str) -> int:
         uri = context.store.uri(name)
         options = storage_options(uri, context.store.access)
-        if options is not None:  # Polars has retries of its own, under the same names
+        if options is not None:  # Polars reads its own retry options by these names
             options = {key: value for key, value in options.items() if "retr" not in key} | keys()
         rows = polars.scan_delta(uri, version=snapshot.versions[name], storage_options=options)
         return int(rows.select(polars.len()).collect().item())
@@ -144,22 +145,22 @@ def _polars(context: LakeContext, snapshot: Snapshot) -> Count:
 
 def _miscounted(name: str, rows: int, count: Count) -> str:
     try:
-        found = count(name)
-    except Exception as error:  # whatever a library raises is the finding
+        counted = count(name)
+    except Exception as error:  # any error of a library is a finding
         return f"{name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-    return "" if found == rows else f"{name}: {found:,} rows, {rows:,} published"
+    return "" if counted == rows else f"{name}: {counted:,} rows, {rows:,} published"
 
 
 def _unfit_packages() -> Iterator[str]:
-    """Core packages that are missing, or not of a version that pyproject.toml declares."""
+    """Core packages that are missing, or whose version pyproject.toml does not allow."""
     for line in requires("sparkify-lakehouse") or ():
-        wanted = Requirement(line)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        if not _installed(wanted.name):
-            yield f"{wanted.name} is missing"
-        elif not wanted.specifier.contains(version(wanted.name), prereleases=True):
-            yield f"{wanted.name} is {version(wanted.name)}, not {wanted.specifier}"
+        if not _installed(requirement.name):
+            yield f"{requirement.name} is missing"
+        elif not requirement.specifier.contains(version(requirement.name), prereleases=True):
+            yield f"{requirement.name} is {version(requirement.name)}, not {requirement.specifier}"
 
 
 def _installed(package: str) -> bool:
@@ -171,7 +172,7 @@ def _installed(package: str) -> bool:
 
 
 def _room(context: LakeContext) -> Finding:
-    """Two batches' worth must fit: what a batch reads, written as raw and as typed rows."""
+    """Two batches must fit: a batch is written as raw and as typed rows."""
     folder = context.settings.lake
     while True:
         try:
@@ -180,8 +181,8 @@ def _room(context: LakeContext) -> Finding:
         except FileNotFoundError:
             folder = folder.rpartition("/")[0] or "/"
     short = free < 2 * context.settings.bytes_of_batch
-    found = f"{free / 1024**3:,.1f} GiB free at the lake"
-    return Finding("disk", found, "make room, or set a smaller batch_bytes" if short else "")
+    space = f"{free / 1024**3:,.1f} GiB free at the lake"
+    return Finding("disk", space, "make room, or set a smaller batch_bytes" if short else "")
 
 
 def _lease(lease: Mapping[str, Any] | None, *, held: bool) -> str:
@@ -192,8 +193,8 @@ def _lease(lease: Mapping[str, Any] | None, *, held: bool) -> str:
 
 
 def _keeps_history(table: DeltaTable) -> bool:
-    kept = table.metadata().configuration
-    return all(kept.get(key) == value for key, value in PROPERTIES.items())
+    configuration = table.metadata().configuration
+    return all(configuration.get(key) == value for key, value in PROPERTIES.items())
 
 
 def _about(wrong: list[str], check: str, well: str, ill: str, command: str) -> Finding:

@@ -1,4 +1,4 @@
-"""What `doctor` asks of the engines: whether they can start here, and one to read every table with."""
+"""Engines as `doctor` checks them: whether they can start here, and which one reads the tables."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Java, the jars, and the engine that the settings name."""
-    found = java_version()
-    fit = found in JAVA
-    said = f"{found}" if found else "none"
+    """Java, the jars, and the configured engine."""
+    java = java_version()
+    fit = java in JAVA
+    text = f"{java}" if java else "none"
     needed = settings.engine == "spark"
     yield Finding(
         "Java",
-        said if fit else f"{said}; the engine spark needs 17 or 21, sail none",
+        text if fit else f"{text}; the engine spark needs 17 or 21, sail none",
         "" if fit or not needed else INSTALL,
     )
     if fit:
@@ -40,10 +40,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def reader(settings: Settings) -> Engine:
-    """Spark where Java is, since Spark is the reference; otherwise the engine of the settings."""
+    """Spark where Java is installed, because Spark is the reference; otherwise the configured engine."""
     if java_version() in JAVA:
         try:
             return engine.started(settings.model_copy(update={"engine": "spark"}))
-        except EngineError:  # this process runs the other one already
+        except EngineError:  # this process already runs another engine
             pass
     return engine.started(settings)

@@ -1,4 +1,4 @@
-"""What a look at machine and lake tells: one finding a check."""
+"""What `doctor` reports: one Finding per check."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """`check` is what was looked at, `found` what is so; `mend` the command that mends it, '' where all is
-    well."""
+    """`check` is what was checked, `found` the result, `mend` the command that fixes it ('' for none)."""
 
     check: str
     found: str
@@ -16,7 +15,7 @@ class Finding:
 
     @property
     def is_well(self) -> bool:
-        """Whether there is nothing to mend."""
+        """Whether there is nothing to fix."""
         return not self.mend
 
     def as_dict(self) -> dict[str, object]:

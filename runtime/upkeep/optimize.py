@@ -1,8 +1,8 @@
-"""Compaction: many small files become few, by new commits, published as one state.
+"""Compaction: merge small files into larger ones by new commits, published as one state.
 
-Readers of older batches go on reading the files they read before. The automatic compaction at the end of
-a run merges only small files into middling ones, so that its cost follows the new data: however large a
-table is, at most MIDDLING bytes of a partition are written again.
+Readers of older batches keep the files they read. The automatic compaction at the end of a run merges small
+files up to MIDDLING bytes only, so that its cost follows the new data: however large a table is, a run
+writes at most MIDDLING bytes of a partition again.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from runtime.text.nearest import nearest_table
 
 @dataclass(frozen=True)
 class Compaction:
-    """Files and bytes of each table looked at, before and after. `state`: None when nothing was merged."""
+    """Files and bytes by table, before and after. `state`: None when nothing was merged."""
 
     tables: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]
     state: State | None = None
 
 
 def optimize(context: LakeContext, names: Sequence[str], target_bytes: int | None = None) -> Compaction:
-    """Merge the small files of tables, given by table or layer (all by default).
+    """Merge the small files of tables, named by table or layer (by default all).
 
     Raises UsageError for an unknown name, LeaseHeld, Fenced.
     """
     last = context.last_of(context.ledger().contents())
-    wanted = _selected([n for n in context.tables if n in last.tables], names)
-    with write_session(context, "optimize") as held:
-        before = {name: held.last.tables[name] for name in wanted}
+    selected = _selected([n for n in context.tables if n in last.tables], names)
+    with write_session(context, "optimize") as session:
+        before = {name: session.last.tables[name] for name in selected}
         target = target_bytes or context.settings.target_file_size
-        state = compacted(held.heads, held.last, wanted, target, context)
+        state = compacted(session.heads, session.last, selected, target, context)
         if state is not None:
-            held.publish(state)
-    after = (state or held.last).tables
-    return Compaction({name: (before[name], after[name]) for name in wanted}, state)
+            session.publish(state)
+    after = (state or session.last).tables
+    return Compaction({name: (before[name], after[name]) for name in selected}, state)
 
 
 def _selected(tables: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pins: batches that every vacuum spares, each with a label that says why."""
+"""Pins: batches that every vacuum keeps, each with a label that says why."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from runtime.ledger.session import LakeContext
 
 
 def pin(context: LakeContext, batch: int, label: str) -> None:
-    """Keep a batch readable until it is unpinned; a pinned one gets the new label.
+    """Keep a batch readable until it is unpinned; a pinned batch gets the new label.
 
     Raises UsageError when the batch cannot be read, LeaseHeld, Fenced.
     """
     ledger = context.ledger()
     context.last_of(ledger.contents())
     with claim(ledger, "pin", context.settings.lease_seconds) as owner:
-        known = ledger.contents()
-        state_of(known, batch)
-        if known.pins.get(batch) != label:
+        facts = ledger.contents()
+        state_of(facts, batch)
+        if facts.pins.get(batch) != label:
             owner.commit([pin_row(batch, label)])
 
 
 def unpin(context: LakeContext, batch: int) -> str:
-    """Take the pin from a batch; gives its label. Raises UsageError when it has none."""
+    """Remove the pin from a batch and return its label. Raises UsageError when it has none."""
     ledger = context.ledger()
     context.last_of(ledger.contents())
     with claim(ledger, "unpin", context.settings.lease_seconds) as owner:

@@ -1,4 +1,4 @@
-"""The records that broke a rule: which, why, and where they came from."""
+"""The records that broke a rule: which ones, why, and where they came from."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ RECORDS = """
 
 @dataclass(frozen=True)
 class Retried:
-    """What became of the quarantined records: `left` in quarantine, `relabelled` of them for other reasons
-    than before. `state` is what was published, None when nothing changed."""
+    """The outcome of a retry. `state` is what was published, None when nothing changed.
+
+    `left`: records still in quarantine; `relabelled`: those of them that now have other reasons.
+    """
 
     left: int
     relabelled: int
@@ -60,25 +62,25 @@ class Quarantine:
     """The rejected records of a lake, as last published."""
 
     context: LakeContext
-    at: Callable[[], Snapshot]  # the lake as last published
+    at: Callable[[], Snapshot]  # returns the lake as last published
 
     def reasons(self) -> list[dict[str, Any]]:
-        """By reason, the most frequent first: `records`, `sources`, `batches` and their times.
+        """By reason, the most frequent first: `records`, `sources`, `batches`, `first`, `last`.
 
-        A record with several reasons counts under each. `first` and `last` are the instants at which the
-        first and the last of those batches were published.
+        A record with several reasons counts under each. `first` and `last` are the times at which the first
+        and the last of those batches were published.
         """
         at = {number: state.published_at for number, state in self._known().batches.items()}
-        found = self._query(BY_REASON, {})
+        rows = self._query(BY_REASON, {})
         return [
-            {**row, "first": at.get(row["batches"][0]), "last": at.get(row["batches"][-1])} for row in found
+            {**row, "first": at.get(row["batches"][0]), "last": at.get(row["batches"][-1])} for row in rows
         ]
 
     def records(self, *reasons: str, batch: int | None = None, limit: int = SHOWN) -> list[dict[str, Any]]:
         """Records with any of the reasons, in order of delivery: source, file, line, batch_id, reasons, raw.
 
-        `batch` leaves those that this batch rejected. Raises UsageError for a reason that no rule has and
-        no record bears.
+        `batch`: only records that this batch rejected. Raises UsageError for a reason that is neither a
+        rule's nor a record's.
         """
         if unknown := set(reasons) - self._names():
             names = self._names()
@@ -89,20 +91,20 @@ class Quarantine:
         return self._query(RECORDS, {"reasons": list(reasons), "batch": batch, "limit": limit})
 
     def retry(self, *, progress: Progress | None = None) -> Retried:
-        """Judge the records again by the rules of now; those that pass are taken in.
+        """Judge the records again by the current rules; ingest those that pass.
 
         Raises LeaseHeld, SchemaChanged, UsageError, EngineError, Fenced.
         """
-        held = self._rows()
+        count = self._rows()
         runner = Runner(self.context.settings, self.context.tables, progress or Silent())
-        state = runner.retry_quarantine() if held else None
+        state = runner.retry_quarantine() if count else None
         left = self._rows() if state is None else state.tables[self._table]["rows"]
         return Retried(left, state.tables[self._table]["updated"] if state else 0, state)
 
     def _known(self) -> Facts:
-        known = self.context.ledger().contents()
-        self.context.last_of(known)
-        return known
+        facts = self.context.ledger().contents()
+        self.context.last_of(facts)
+        return facts
 
     @property
     def _table(self) -> str:
@@ -112,7 +114,7 @@ class Quarantine:
         return self.context.last_of(self._known()).tables[self._table]["rows"]
 
     def _names(self) -> set[str]:
-        """The names of all rules, and of those that rejected a record before they left the code."""
+        """The names of all rules, and of removed rules that rejected a record."""
         judged = [t for t in self.context.tables.values() if isinstance(t.write, Upsert)]
         return {
             READABLE,
@@ -122,5 +124,5 @@ class Quarantine:
 
     def _query(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         snapshot = self.at()
-        found = snapshot.connection.sql(statement.format(table=self._table), params=dict(values))
-        return list(found.to_arrow_table().to_pylist())
+        rows = snapshot.connection.sql(statement.format(table=self._table), params=dict(values))
+        return list(rows.to_arrow_table().to_pylist())

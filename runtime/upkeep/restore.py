@@ -1,8 +1,8 @@
-"""Restore: all tables back to what they held at a batch, by new commits, published as one state.
+"""Restore: put all tables back to their content at a batch, by new commits, published as one state.
 
-Files taken in later become new again under the delivery numbers they have, so the next run brings gold
-back to what it was. It can only do so with the contents that were delivered: those no longer at their
-source are found before anything is changed.
+Files ingested later become new again with the same delivery numbers, so the next run brings gold back to
+what it was. That needs the delivered files: those no longer at their source are detected before anything is
+changed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ WHOLE = float("inf")
 
 @dataclass(frozen=True)
 class Restoration:
-    """What going back to a batch means. `state` is the one published, None when none was.
+    """What it means to restore a batch. `state` is what was published, None if nothing was.
 
-    `new_again` are the deliveries the next run takes in; `unavailable` those of them that it cannot
-    find any more, with the reason; `rows` are each table's before and after, None where a table is
-    not in the lake.
+    `new_again`: the deliveries that the next run ingests. `unavailable`: those of them that are no longer
+    at their source, with the reason. `rows`: the row counts of each table before and after, None where the
+    lake lacks it.
     """
 
     batch_id: int
@@ -48,63 +48,63 @@ class Restoration:
 
 
 def prospect(context: LakeContext, batch: int) -> Restoration:
-    """What a restore would do. Raises UsageError for an unknown batch, SchemaChanged, LakeDamaged."""
+    """What a restore would change. Raises UsageError for an unknown batch, SchemaChanged, LakeDamaged."""
     return _prospect(context, context.ledger().contents(), batch)
 
 
 def restore(
     context: LakeContext, batch: int, *, allow_unavailable: bool = False, since: int | None = None
 ) -> Restoration:
-    """Go back to a batch. `since`: only if that is still the last one.
+    """Go back to a batch. `since`: only if that batch is still the last one.
 
-    Raises UsageError, SchemaChanged, LeaseHeld, Fenced; SourceError when files that would be new again
-    are no longer at their source, unless `allow_unavailable`.
+    Raises UsageError, SchemaChanged, LeaseHeld, Fenced; SourceError when files that would be new again are
+    no longer at their source, unless `allow_unavailable`.
     """
-    found = prospect(context, batch)
-    _require_available(found, allow_unavailable)
-    if found.is_empty:
-        return found
+    plan = prospect(context, batch)
+    _require_available(plan, allow_unavailable)
+    if plan.is_empty:
+        return plan
     begun = time.monotonic()
-    with write_session(context, "restore", also=state_of(context.ledger().contents(), batch)) as held:
-        found = _prospect(context, held.known, batch)
-        _require_available(found, allow_unavailable)
-        if since is not None and found.since != since:
+    with write_session(context, "restore", also=state_of(context.ledger().contents(), batch)) as session:
+        plan = _prospect(context, session.known, batch)
+        _require_available(plan, allow_unavailable)
+        if since is not None and plan.since != since:
             raise UsageError(
-                f"restore: batch {found.since} was published while you were asked about going back from "
+                f"restore: batch {plan.since} was published while you were asked about going back from "
                 f"batch {since}. Nothing was changed; look again."
             )
-        if found.is_empty:
-            return found
-        there = state_of(held.known, batch)
-        for name in found.rows:
-            if name in there.tables:
-                held.heads.restore(name, there.tables[name]["version"])
-        state = _state(held.known, held.heads, there, begun)
-        held.publish(state)
-    return Restoration(batch, found.since, found.rows, found.new_again, found.unavailable, state)
+        if plan.is_empty:
+            return plan
+        target = state_of(session.known, batch)
+        for name in plan.rows:
+            if name in target.tables:
+                session.heads.restore(name, target.tables[name]["version"])
+        state = _state(session.known, session.heads, target, begun)
+        session.publish(state)
+    return Restoration(batch, plan.since, plan.rows, plan.new_again, plan.unavailable, state)
 
 
 def _prospect(context: LakeContext, known: Facts, batch: int) -> Restoration:
-    last, there = context.last_of(known), state_of(known, batch)
+    last, target = context.last_of(known), state_of(known, batch)
     after = known.as_of(batch)
     if changed := changed_shapes(context.tables, after):
         raise SchemaChanged(
             f"{context.settings.lake}: batch {batch} holds {', '.join(changed)} with another schema or key "
             f"than the code declares. Restore it with the code that wrote it, version "
-            f"{there.code_version}; then rebuild silver and gold with today's: "
+            f"{target.code_version}; then rebuild silver and gold with today's: "
             "python lakehouse.py run --full-refresh"
         )
     again = [d for n, d in sorted(known.deliveries.items()) if _taken(after, n) < _taken(known, n)]
-    names = [n for n in context.tables if n in last.tables or n in there.tables]
-    rows = {n: (_rows(last, n), _rows(there, n)) for n in names}
-    content = Snapshot(context.store, context.tables, there, lambda: started(context.settings))
-    for name in content.versions:
-        content.files(name)  # raises LakeDamaged where files are gone
+    names = [n for n in context.tables if n in last.tables or n in target.tables]
+    rows = {n: (_rows(last, n), _rows(target, n)) for n in names}
+    snapshot = Snapshot(context.store, context.tables, target, lambda: started(context.settings))
+    for name in snapshot.versions:
+        snapshot.files(name)  # raises LakeDamaged where files are gone
     return Restoration(batch, last.batch_id, rows, again, unavailable(context.settings, again))
 
 
 def _taken(known: Facts, delivery: int) -> float:
-    """The bytes of a delivery that are in the lake."""
+    """The bytes of a delivery that are in the lake; WHOLE for all of them."""
     return WHOLE if delivery in known.ingested else known.partial.get(delivery, (0, 1))[0]
 
 
@@ -112,13 +112,13 @@ def _rows(state: State, name: str) -> int | None:
     return state.tables[name]["rows"] if name in state.tables else None
 
 
-def _require_available(found: Restoration, allowed: bool) -> None:
-    if not found.unavailable or allowed:
+def _require_available(plan: Restoration, allowed: bool) -> None:
+    if not plan.unavailable or allowed:
         return
-    first = "; ".join(f"{d.uri} {why}" for d, why in found.unavailable[:3])
-    more = len(found.unavailable) - 3
+    first = "; ".join(f"{d.uri} {why}" for d, why in plan.unavailable[:3])
+    more = len(plan.unavailable) - 3
     raise SourceError(
-        f"restore: {len(found.unavailable)} of the {len(found.new_again)} files that would become new "
+        f"restore: {len(plan.unavailable)} of the {len(plan.new_again)} files that would become new "
         f"again are not at their source as they were delivered: {first}"
         f"{f'; and {more} more, which --dry-run lists' if more > 0 else ''}. The next run could not take "
         "them in, and their records would be missing from the lake. Nothing was changed. Put them back, "
@@ -126,19 +126,19 @@ def _require_available(found: Restoration, allowed: bool) -> None:
     )
 
 
-def _state(known: Facts, heads: TableVersions, there: State, begun: float) -> State:
-    """The state to publish: that of the batch, under its own number and the new versions."""
-    names = [*there.tables]
-    versions = {name: entry["version"] for name, entry in there.tables.items()} | heads.versions
+def _state(known: Facts, heads: TableVersions, target: State, begun: float) -> State:
+    """The state to publish: that of the batch, with the next number and the new versions."""
+    names = [*target.tables]
+    versions = {name: entry["version"] for name, entry in target.tables.items()} | heads.versions
     unchanged = {"inserted": 0, "updated": 0, "deleted": 0}
     return State(
         batch_id=known.next_batch_id,
         kind="restore",
-        base=there.batch_id,
+        base=target.batch_id,
         at=now().isoformat(),
-        tables={n: {**there.tables[n], **unchanged, "version": versions[n]} for n in names},
-        fingerprints={n: there.fingerprints[n] for n in names if n in there.fingerprints},
-        schemas={n: there.schemas[n] for n in names if n in there.schemas},
+        tables={n: {**target.tables[n], **unchanged, "version": versions[n]} for n in names},
+        fingerprints={n: target.fingerprints[n] for n in names if n in target.fingerprints},
+        schemas={n: target.schemas[n] for n in names if n in target.schemas},
         seconds=round(time.monotonic() - begun, 3),
         code_version=code_version(),
     )

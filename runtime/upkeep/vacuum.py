@@ -1,9 +1,9 @@
-"""Vacuum: remove the files that no state we keep reads.
+"""Vacuum: remove the files that no kept state reads.
 
-Kept are the last state, pinned batches, and what a reader could ask for within `history_days`: states
-published since then, and the one that was current when they begin. null keeps every state, and then only
-what killed runs left behind is removed. Another batch stays readable as long as all its files are needed.
-The tables' logs stay whole, and no table gets a new version.
+Kept are the last state, pinned batches, and what a reader can ask for within `history_days`: states
+published since then, and the one that was current at that time. `history_days: null` keeps every state;
+then only files of killed runs are removed. Another batch stays readable as long as the kept states need all
+its files. The tables' logs stay whole, and no table gets a new version.
 """
 
 from __future__ import annotations
@@ -42,33 +42,33 @@ def prospect(context: LakeContext, history_days: int | None) -> Clearance:
 
 
 def vacuum(context: LakeContext, history_days: int | None, *, since: int | None = None) -> Clearance:
-    """Remove what no kept state reads. `since`: only if that batch is still the last one.
+    """Remove the files that no kept state reads. `since`: only if that batch is still the last one.
 
     Raises UsageError, LeaseHeld, Fenced.
     """
-    with write_session(context, "vacuum") as held:
-        found = _prospect(context, held.known, history_days)
-        if since is not None and found.since != since:
+    with write_session(context, "vacuum") as session:
+        plan = _prospect(context, session.known, history_days)
+        if since is not None and plan.since != since:
             raise UsageError(
-                f"vacuum: batch {found.since} was published while you were asked about batch {since}. "
+                f"vacuum: batch {plan.since} was published while you were asked about batch {since}. "
                 "Nothing was removed; look again."
             )
-        if found.batches:
-            # Said before it is done: whatever stops us, no batch looks readable that is not.
-            held.owner.commit([vacuum_row(found.batches)])
+        if plan.batches:
+            # Committed first: if the removal is interrupted, no unreadable batch is listed as readable.
+            session.owner.commit([vacuum_row(plan.batches)])
             context.store.flush()
-        for name, files in found.files.items():
+        for name, files in plan.files.items():
             table = context.store.open(name)
             if files and table is not None:
-                held.owner.commit([])  # removing needs the lease no less than publishing
+                session.owner.commit([])  # raises Fenced without the lease, which removal needs, too
                 remove(table, files)
-    return replace(found, done=True)
+    return replace(plan, done=True)
 
 
 def _prospect(context: LakeContext, known: Facts, history_days: int | None) -> Clearance:
-    kept, readings = kept_states(known, history_days), Readings(context.store)
-    needed = {name: readings.of_all(name, kept) for name in sorted(known.published)}
-    spared = {state.batch_id for state in kept}
+    states, readings = kept_states(known, history_days), Readings(context.store)
+    needed = {name: readings.of_all(name, states) for name in sorted(known.published)}
+    spared = {state.batch_id for state in states}
     lost = [
         state.batch_id
         for state in known.readable
@@ -91,7 +91,7 @@ def kept_states(known: Facts, history_days: int | None) -> list[State]:
 
 
 def _needless(context: LakeContext, name: str, needed: Collection[str]) -> dict[str, int]:
-    """The files of a table, with their bytes, that are not needed."""
+    """The unneeded files of a table, with their bytes."""
     table = context.store.open(name)
     return {} if table is None else {p: size for p, size in lying(table).items() if p not in needed}
 
@@ -101,13 +101,13 @@ OPENING = 8  # versions opened at once: in a bucket each takes a few requests
 
 @dataclass
 class Readings:
-    """The files that each version of the lake's tables reads; a version is opened once."""
+    """The files that each version of the lake's tables reads. A version is opened once."""
 
     store: Store
     _known: dict[tuple[str, int], frozenset[str]] = field(default_factory=dict)
 
     def of(self, name: str, version: int) -> frozenset[str]:
-        """The paths below a table that a version of it reads; none where the table is gone."""
+        """The paths, relative to the table, that a version reads; none where the table is missing."""
         if (name, version) not in self._known:
             table = self.store.open(name, version)
             # The log holds paths as URIs.
@@ -116,7 +116,7 @@ class Readings:
         return self._known[name, version]
 
     def of_all(self, name: str, states: Iterable[State]) -> frozenset[str]:
-        """The paths below a table that any of the states reads."""
+        """The paths, relative to the table, that any of the states reads."""
         versions = {s.tables[name]["version"] for s in states if name in s.tables}
         with ThreadPoolExecutor(OPENING) as pool:
             read = pool.map(lambda version: self.of(name, version), sorted(versions))

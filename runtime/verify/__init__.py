@@ -1,1 +1,1 @@
-"""Is the data right? Logs, files, keys, references and counts, and every table against a rebuild."""
+"""Verify the data: logs, files, keys, references and counts, and every table against a rebuild."""

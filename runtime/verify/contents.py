@@ -1,4 +1,4 @@
-"""Whether the rows of the stored tables agree with each other and with what was counted."""
+"""Check the stored rows against each other, and against the counts in the ledger."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_keys(connection: duckdb.DuckDBPyConnection, stored: Stored) -> Check:
 def check_references(
     connection: duckdb.DuckDBPyConnection, stored: Stored, others: Mapping[str, Stored]
 ) -> Iterator[Check]:
-    """Every row that a table refers to is there; NULL refers to none."""
+    """Every referenced row exists; NULL refers to none."""
     for column, name in stored.table.references.items():
         if name in others:
             theirs = [c.name for c in key_columns(others[name].table)]
@@ -49,7 +49,7 @@ def check_references(
 def check_records(
     connection: duckdb.DuckDBPyConnection, stored: Stored, others: Mapping[str, Stored]
 ) -> Iterator[Check]:
-    """Every row of silver says which record it comes from, and bronze holds that record."""
+    """Every row of silver names the record it comes from, and bronze holds that record."""
     names = _delivered(stored.table)
     if not names or any(name not in others for name in names):
         return
@@ -69,7 +69,7 @@ def check_records(
 def check_counts(
     connection: duckdb.DuckDBPyConnection, known: Facts, others: Mapping[str, Stored]
 ) -> Iterator[Check]:
-    """What the batches counted is what the tables hold."""
+    """The tables hold what the batches counted."""
     tables = {name: stored.table for name, stored in others.items()}
     for name, stored in others.items():
         if isinstance(stored.table.write, Deliver):
@@ -87,16 +87,16 @@ def check_counts(
 def _delivered_otherwise(
     connection: duckdb.DuckDBPyConnection, known: Facts, stored: Stored
 ) -> Iterator[str]:
-    """Batches whose rows in a bronze table are not those they inserted, and deliveries not in the ledger."""
+    """Batches whose bronze rows are not those they inserted; deliveries that the ledger lacks."""
     name = stored.table.name
     by_batch = f"select _batch_id, count(*) from ({stored.all.select}) group by all"
-    there = dict(connection.execute(by_batch).fetchall())
-    said = {s.batch_id: s.tables[name]["inserted"] for s in known.chain if name in s.tables}
+    actual = dict(connection.execute(by_batch).fetchall())
+    published = {s.batch_id: s.tables[name]["inserted"] for s in known.chain if name in s.tables}
     lost = {int(d) for state in known.chain for d in state.missing}
     partly = {state.batch_id for state in known.chain if lost & taken_in(state)}
-    for batch in sorted({*there, *said} - partly):
-        if there.get(batch, 0) != said.get(batch, 0):
-            yield f"batch {batch} delivered {said.get(batch, 0):,} records, {there.get(batch, 0):,} are there"
+    for batch in sorted({*actual, *published} - partly):
+        if (expected := published.get(batch, 0)) != (rows := actual.get(batch, 0)):
+            yield f"batch {batch} delivered {expected:,} records, {rows:,} are there"
     deliveries = f"select distinct _delivery from ({stored.all.select}) order by all"
     for (delivery,) in connection.execute(deliveries).fetchall():
         if delivery not in known.ingested and delivery not in known.partial:
@@ -110,20 +110,20 @@ def _counted_otherwise(
     others: Mapping[str, Stored],
     quarantine: Table,
 ) -> Iterator[str]:
-    """Where the counts since the last rebuild are not the rows of bronze and quarantine."""
+    """Where the counts since the last rebuild differ from the rows of bronze and quarantine."""
     counted = records(known)
     bronze = sum(others[t.inputs[0].table.name].rows for t in judging)
     if counted.get("delivered", 0) != bronze:
         yield f"the batches delivered {counted.get('delivered', 0):,} records, bronze holds {bronze:,}"
-    held = others[quarantine.name]
-    if counted.get("quarantined", 0) != held.rows:
-        yield f"the batches quarantined {counted.get('quarantined', 0):,} records, {held.rows:,} are there"
-    each = f"select unnest(reasons) as reason from ({held.all.select})"
+    rejects = others[quarantine.name]
+    if counted.get("quarantined", 0) != rejects.rows:
+        yield f"the batches quarantined {counted.get('quarantined', 0):,} records, {rejects.rows:,} are there"
+    each = f"select unnest(reasons) as reason from ({rejects.all.select})"
     by_reason = f"select reason, count(*) from ({each}) group by all"
-    there, said = dict(connection.execute(by_reason).fetchall()), reasons(known)
-    for reason in sorted({*there, *said}):
-        if there.get(reason, 0) != said.get(reason, 0):
-            yield f"{said.get(reason, 0):,} records counted for {reason}, {there.get(reason, 0):,} are there"
+    actual, expected = dict(connection.execute(by_reason).fetchall()), reasons(known)
+    for reason in sorted({*actual, *expected}):
+        if (n := expected.get(reason, 0)) != (rows := actual.get(reason, 0)):
+            yield f"{n:,} records counted for {reason}, {rows:,} are there"
 
 
 def _delivered(table: Table) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a table's data files are there, of the size the log says, and readable to the last row."""
+"""Check that a table's data files exist, have the size in the log, and can be read to the last row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEND = (
 
 @dataclass(frozen=True)
 class Read:
-    """A table whose every row could be read, and the digest of its content."""
+    """A table that could be read whole, and the digest of its content."""
 
     stored: Stored
     digest: Digest
@@ -39,7 +39,10 @@ def check_files(
     version: int,
     marks: Mapping[str, str],
 ) -> tuple[Check, Read | None]:
-    """The check `files`, and the table where it can be read. `marks`: what publishes noted of the files."""
+    """The check `files`, and the table if it can be read.
+
+    `marks`: a checksum or ETag of each file, by path, noted when the file was published.
+    """
     try:
         opened = store.open(table.name, version)
         if opened is None:
@@ -48,8 +51,8 @@ def check_files(
         wrong = list(_lost(listed, lying(opened)))
         stored = Stored(table, Files(tuple(file_uris(opened)), columns), sum(listed["num_records"]))
     except Exception as damage:
-        found = f"{store.uri(table.name)} cannot be opened: {first_line(damage)}. {MEND}"
-        return Check("files", table.name, False, found), None
+        message = f"{store.uri(table.name)} cannot be opened: {first_line(damage)}. {MEND}"
+        return Check("files", table.name, False, message), None
     read = None
     if not wrong:
         read, unreadable = _read(connection, stored, listed["num_records"])
@@ -59,17 +62,17 @@ def check_files(
     return judged("files", table.name, wrong, fine=fine, fix=MEND), read
 
 
-def _lost(listed: Mapping[str, list[Any]], there: Mapping[str, int]) -> Iterator[str]:
+def _lost(listed: Mapping[str, list[Any]], actual: Mapping[str, int]) -> Iterator[str]:
     for path, size in zip(listed["path"], listed["size_bytes"], strict=True):
         name = unquote(path)
-        if name not in there:
+        if name not in actual:
             yield f"the file {name} is gone"
-        elif there[name] != size:
-            yield f"the file {name} has {there[name]:,} bytes, its log says {size:,}"
+        elif actual[name] != size:
+            yield f"the file {name} has {actual[name]:,} bytes, its log says {size:,}"
 
 
 def _altered(log: Log, paths: Sequence[str], marks: Mapping[str, str]) -> Iterator[str]:
-    """Files whose bytes are not those that were published, however they read."""
+    """Files whose bytes changed since they were published, even if they can be read."""
     noted = [path for path in paths if path in marks]
     for path, mark in zip(noted, log.marks(noted), strict=True):
         if mark != marks[path]:
@@ -79,7 +82,7 @@ def _altered(log: Log, paths: Sequence[str], marks: Mapping[str, str]) -> Iterat
 def _read(
     connection: duckdb.DuckDBPyConnection, stored: Stored, rows: list[int]
 ) -> tuple[Read | None, list[str]]:
-    """The table read whole; where that fails, which files are to blame."""
+    """The table, read whole; if that fails, the damaged files."""
     try:
         read = Read(stored, digest(connection, stored, stored.parts))
     except Exception as damage:
@@ -93,9 +96,9 @@ def _damaged(connection: duckdb.DuckDBPyConnection, stored: Stored, rows: list[i
     for uri, expected in zip(stored.files.uris, rows, strict=True):
         alone = Stored(stored.table, Files((uri,), stored.files.columns), expected)
         try:
-            found = sum(n for n, _ in digest(connection, alone, 1).values())
+            actual = sum(n for n, _ in digest(connection, alone, 1).values())
         except Exception as damage:
             yield f"the file {uri} cannot be read: {first_line(damage)}"
             continue
-        if found != expected:
-            yield f"the file {uri} holds {found:,} rows, its log says {expected:,}"
+        if actual != expected:
+            yield f"the file {uri} holds {actual:,} rows, its log says {expected:,}"

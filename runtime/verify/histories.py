@@ -1,4 +1,4 @@
-"""Whether each table's log is as it was when its states were published."""
+"""Check that each table's log is unchanged since its states were published."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ HEAD_FIX = "Put it back with: python lakehouse.py optimize (the next run does so
 
 @dataclass
 class History:
-    """One table's log, followed commit by commit."""
+    """One table's log, read commit by commit."""
 
     digests: dict[int, str] = field(default_factory=dict)
     sizes: dict[int, Mapping[str, int]] = field(default_factory=dict)
     added: dict[int, list[str]] = field(default_factory=dict)
     # path in the log and id of a deletion vector -> bytes, rows
     live: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    broken: str | None = None  # why the rest cannot be followed
+    broken: str | None = None  # why later commits cannot be applied
 
     def follow(self, log: Log, upto: int) -> None:
-        """Read the commits up to a version."""
+        """Read the commits up to and including a version."""
         for version in range(upto + 1):
             body = log.read(version)
             if body is None:
@@ -66,7 +66,7 @@ class History:
 
 
 def _identity(action: Mapping[str, Any]) -> tuple[str, str]:
-    """What tells a live file from others: a commit may remove a path and add it with a deletion vector."""
+    """The identity of a live file: a commit may remove a path and add it with a deletion vector."""
     vector = action.get("deletionVector") or {}
     return str(action["path"]), "@".join(str(vector.get(name, "")) for name in VECTOR)
 
@@ -74,20 +74,20 @@ def _identity(action: Mapping[str, Any]) -> tuple[str, str]:
 def check_history(
     store: Store, name: str, known: Facts, *, is_busy: Callable[[], bool]
 ) -> tuple[list[Check], Mapping[str, str]]:
-    """The checks `commits`, `versions` and `head` of a table that the last state holds.
+    """The checks `commits`, `versions` and `head` of a table of the last state.
 
-    Also what publishes noted of its data files, by their path in the log.
+    Also the marks of its data files, noted when they were published, by path in the log.
     """
     assert known.last is not None
     log, published = Log(store.uri(name), store.access), known.last.tables[name]["version"]
     try:
-        there = log.versions()
+        in_log = log.versions()
         history = History()
         history.follow(log, max(_versions(known, name)))
     except Exception as damage:
-        found = f"{log.uri}: its log cannot be read: {first_line(damage)}. {LOG_FIX}"
-        return [Check("commits", name, False, found)], {}
-    beyond = [beyond for beyond in _beyond(there, published) if not is_busy()]
+        message = f"{log.uri}: its log cannot be read: {first_line(damage)}. {LOG_FIX}"
+        return [Check("commits", name, False, message)], {}
+    beyond = [beyond for beyond in _beyond(in_log, published) if not is_busy()]
     wrong = [*([history.broken] if history.broken else []), *_edited(known, name, history.digests)]
     noted = sum(len(state.commits.get(name, ())) for state in known.states_of(name))
     fine = f"commit files: {len(history.digests):,}, as they were when published: {noted:,}"
@@ -104,7 +104,7 @@ def check_history(
             "head",
             name,
             beyond,
-            fine="nothing beyond" if not there or there[-1] <= published else "beyond it a run is at work",
+            fine="nothing beyond" if not in_log or in_log[-1] <= published else "beyond it a run is at work",
             fix=HEAD_FIX,
         ),
     ]
@@ -112,7 +112,7 @@ def check_history(
 
 
 def _marks(known: Facts, name: str, history: History) -> dict[str, str]:
-    """What publishes noted of each data file of a table, by its path in the log."""
+    """The mark of each data file, noted when it was published, by path in the log."""
     marks: dict[str, str] = {}
     for state in known.states_of(name):
         for version, (digest, *noted) in state.commits.get(name, {}).items():
@@ -133,7 +133,7 @@ def _edited(known: Facts, name: str, digests: Mapping[int, str]) -> Iterator[str
 
 
 def _sizes(known: Facts, name: str, history: History) -> Iterator[str]:
-    """What states say of a table, where its log says otherwise."""
+    """Where the ledger and the log differ about a table's rows, files or bytes."""
     for state in known.states_of(name):
         entry = state.tables.get(name)
         if entry is None or entry["version"] not in history.sizes:
@@ -148,7 +148,7 @@ def _sizes(known: Facts, name: str, history: History) -> Iterator[str]:
 
 
 def _opened(store: Store, name: str, published: int, history: History) -> Iterator[str]:
-    """What a Delta reader sees, through checkpoints, where the commit files say otherwise."""
+    """Where a Delta reader, which uses checkpoints, reads other files than the commits name."""
     try:
         table = store.open(name, published)
     except Exception as damage:
@@ -164,6 +164,6 @@ def _same(paths: Iterable[str], history: History, published: int) -> bool:
     return published != max(history.sizes) or set(paths) == {path for path, _ in history.live}
 
 
-def _beyond(there: Iterable[int], published: int) -> Iterator[str]:
-    if beyond := [version for version in there if version > published]:
+def _beyond(versions: Iterable[int], published: int) -> Iterator[str]:
+    if beyond := [version for version in versions if version > published]:
         yield f"it has {len(beyond)} commits after the published version {published}, and no run is at work"

@@ -1,4 +1,4 @@
-"""Whether the ledger can be read, is written by us alone, and agrees with itself."""
+"""Check that the ledger can be read, was written by this program only, and is consistent."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from runtime.ledger.session import LakeContext
 from runtime.verify.verdict import Check, first_line, judged
 
 OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
-NEWEST = 1_000  # commits whose author is looked at: a ledger gets thousands a month
+NEWEST = 1_000  # commits whose author is checked: a ledger gets thousands a month
 MEND = "Put the folder _ledger back from a backup"
 
 
 def read_ledger(context: LakeContext) -> tuple[Ledger, Facts] | Check:
-    """What the ledger says, or the finding that it cannot be read."""
+    """The ledger and its facts, or a failed Check if it cannot be read."""
     try:
         ledger = context.ledger()
         return ledger, ledger.contents()
     except LakehouseError:
         raise
     except Exception as damage:
-        found = f"{context.store.uri('_ledger')} cannot be read: {first_line(damage)}. {MEND}."
-        return Check("ledger", None, False, found)
+        message = f"{context.store.uri('_ledger')} cannot be read: {first_line(damage)}. {MEND}."
+        return Check("ledger", None, False, message)
 
 
 def check_ledger(ledger: Ledger, known: Facts) -> Check:
-    """One finding for the ledger as a whole."""
+    """The check `ledger`: one for the ledger as a whole."""
     wrong = [*_foreign(ledger), *_inconsistent(known)]
     fine = f"batches: {len(known.batches):,}, deliveries: {len(known.deliveries):,}"
     return judged("ledger", None, wrong, fine=fine, fix=f"{MEND}.")
 
 
 def is_sound(known: Facts) -> bool:
-    """Whether the states lead back to a first one, and every delivery they name is there."""
+    """Whether all states lead back to a first one, and all deliveries they name exist."""
     return not [*_broken_chain(known), *_lost_deliveries(known)]
 
 
 def _foreign(ledger: Ledger) -> Iterator[str]:
-    """Commits that no owner of the lease made."""
+    """Commits that were made without the lease."""
     for commit in ledger.commits(NEWEST):
         if "lease" not in commit and not commit["operation"].startswith("CREATE"):
             yield f"its commit {commit['version']} ({commit['operation']}) was made by somebody else"

@@ -1,6 +1,6 @@
-"""Stored rows, read in parts of bounded size: a table may be larger than memory.
+"""Read stored rows in parts of bounded size, because a table may be larger than memory.
 
-This compares and counts; no value of a table is computed here.
+This module compares and counts; it computes no value of a table.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ Digest = Mapping[int, tuple[int, int]]  # part of the table -> its rows, and the
 
 
 class Rows(NamedTuple):
-    """Rows as SQL, and how many there should be."""
+    """Rows as SQL, and their expected number."""
 
     select: str
     size: int
 
     @property
     def slices(self) -> int:
-        """How many slices are grouped one after the other."""
+        """The number of slices that are grouped one after the other."""
         return 1 + self.size // SLICE_ROWS
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One version of a table: its files, and the rows they should hold."""
+    """One version of a table: its files, and the expected number of rows."""
 
     table: Table
     files: Files
@@ -50,18 +50,17 @@ class Stored:
 
     @property
     def all(self) -> Rows:
-        """Its rows."""
         return Rows(select_rows(self.table, self.files), self.rows)
 
     @property
     def parts(self) -> int:
-        """How many parts of bounded size the table falls into, by the hash of its key."""
+        """The number of parts of bounded size, by the hash of the key."""
         return min(4_096, 1 + self.rows // PART_ROWS)
 
 
 @contextmanager
 def reader(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB over the lake's files, of bounded memory: what does not fit goes to a temporary folder."""
+    """DuckDB over the lake's files with bounded memory; the rest spills to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="verify-") as spill:
         settings = (f"memory_limit = '{MEMORY}'", f"temp_directory = {text_literal(spill)}")
         connection = closed_connection(store.root, {}, store.access, settings)
@@ -72,13 +71,13 @@ def reader(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def part_of(table: Table, parts: int) -> str:
-    """The part a row belongs to, as SQL."""
+    """SQL: the part that a row belongs to."""
     keys = ", ".join(quoted(c.name) for c in key_columns(table))
     return f"(hash({keys}) % {parts})"
 
 
 def digest(connection: duckdb.DuckDBPyConnection, stored: Stored, parts: int) -> Digest:
-    """By part, the rows and the sum of the hashes of their content, whatever their order.
+    """By part, the number of rows and the sum of the hashes of their content, in any order.
 
     Reads every column of every row. Raises duckdb.Error where a file cannot be read.
     """
@@ -87,19 +86,19 @@ def digest(connection: duckdb.DuckDBPyConnection, stored: Stored, parts: int) ->
     content = ", ".join(
         f"format('{{:.9e}}', {quoted(c.name)})" if c.type in FLOATING else quoted(c.name) for c in columns
     )
-    every = ", ".join(quoted(name) for name in stored.table.column_names)
+    all_columns = ", ".join(quoted(name) for name in stored.table.column_names)
     part = part_of(stored.table, parts)
-    found = connection.execute(
-        f"select {part}, count(*), sum(hash({content})::hugeint), bit_xor(hash({every})) "
+    sums = connection.execute(
+        f"select {part}, count(*), sum(hash({content})::hugeint), bit_xor(hash({all_columns})) "
         f"from ({stored.all.select}) group by all"
     )
-    return {part: (rows, total) for part, rows, total, _ in found.fetchall()}
+    return {part: (rows, total) for part, rows, total, _ in sums.fetchall()}
 
 
 def repeated(
     connection: duckdb.DuckDBPyConnection, rows: Rows, columns: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    """Values of these columns that more than one row has, each with the number of rows."""
+    """Values of these columns that several rows have, each with its number of rows."""
     names = ", ".join(quoted(c) for c in columns)
     for one in range(rows.slices):
         yield from connection.execute(
@@ -115,16 +114,16 @@ def without_partner(
     others: Rows,
     theirs: Sequence[str],
 ) -> Iterator[tuple[Any, ...]]:
-    """Values of these columns, none of them NULL, that no row of the others has; each with its rows."""
-    names, there = (", ".join(quoted(c) for c in some) for some in (columns, theirs))
-    known = " and ".join(f"{quoted(c)} is not null" for c in columns)
+    """Values of these columns, without NULL, that no row of `others` has, with their row count."""
+    names, targets = (", ".join(quoted(c) for c in some) for some in (columns, theirs))
+    not_null = " and ".join(f"{quoted(c)} is not null" for c in columns)
     same = " and ".join(f"o.{quoted(c)} = t.{quoted(t)}" for c, t in zip(columns, theirs, strict=True))
     ours = ", ".join(f"o.{quoted(c)}" for c in columns)
     slices = max(rows.slices, others.slices)
     for one in range(slices):
         yield from connection.execute(
             f"select {ours}, count(*) from "
-            f"(select {names} from ({rows.select}) where {known} and hash({names}) % {slices} = {one}) o "
-            f"anti join (select {there} from ({others.select}) where hash({there}) % {slices} = {one}) t "
+            f"(select {names} from ({rows.select}) where {not_null} and hash({names}) % {slices} = {one}) o "
+            f"anti join (select {targets} from ({others.select}) where hash({targets}) % {slices} = {one}) t "
             f"on {same} group by all order by all"
         ).fetchall()

@@ -1,4 +1,4 @@
-"""Whether the tables are what bronze makes of them: silver and gold made anew in scratch, and compared."""
+"""Check that silver and gold equal a rebuild from bronze, made in a scratch lake."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 PARTS_COMPARED = 10
 # A sum of doubles depends in its last bits on the order of its parts, and a rebuild has another order.
 TOLERANCE = 1e-9  # relative, of floating-point columns; `digest` writes as many digits
-LONGEST = 60  # characters of a value that is told
+LONGEST = 60  # characters printed of a value
 MEND = "Mend with: python lakehouse.py run --full-refresh"
 
 
 @dataclass(frozen=True)
 class Rebuilding:
-    """What a rebuild needs: the lake's tables as published, an engine, and whom to tell."""
+    """What a rebuild needs: the lake's tables as published, an engine, and a progress display."""
 
     store: Store
     tables: Mapping[str, Table]
@@ -50,36 +50,36 @@ def check_rebuilt(
     reads: Mapping[str, Read],
     outdated: Collection[str],
 ) -> Iterator[Check]:
-    """Each table that could be read, against one made from bronze by the rules of now.
+    """Compare each readable table with one made from bronze by the current rules.
 
-    `outdated` are tables whose rows other rules made: there a difference is no damage.
+    `outdated`: tables whose rows other rules made; there a difference is no damage.
     """
-    wanted = {n: r for n, r in reads.items() if not isinstance(work.tables[n].write, Deliver)}
-    with scratch_lake(work.store) as beside:
+    selected = {n: r for n, r in reads.items() if not isinstance(work.tables[n].write, Deliver)}
+    with scratch_lake(work.store) as scratch:
         try:
-            remade = _rebuild(work, beside, _with_inputs(work.tables, wanted))
+            remade = _rebuild(work, scratch, _with_inputs(work.tables, selected))
         except Exception as damage:
-            found = f"could not be made from bronze to compare: {first_line(damage)}"
-            yield Check("rebuild", None, False, found)
+            message = f"could not be made from bronze to compare: {first_line(damage)}"
+            yield Check("rebuild", None, False, message)
             return
-        for name, read in wanted.items():
+        for name, read in selected.items():
             yield _compared(connection, read, remade[name], is_outdated=name in outdated)
 
 
 def _with_inputs(tables: Mapping[str, Table], names: Collection[str]) -> dict[str, Table]:
-    """The tables, and all that they are made from."""
-    wanted, waiting = dict[str, Table](), list(names)
+    """The tables, and all tables that they are made from."""
+    selected, waiting = dict[str, Table](), list(names)
     while waiting:
         table = tables[waiting.pop()]
-        wanted[table.name] = table
-        waiting += [i.table.name for i in table.inputs if i.table.name not in wanted]
-    return wanted
+        selected[table.name] = table
+        waiting += [i.table.name for i in table.inputs if i.table.name not in selected]
+    return selected
 
 
-def _rebuild(work: Rebuilding, beside: Store, tables: Mapping[str, Table]) -> dict[str, Stored]:
+def _rebuild(work: Rebuilding, scratch: Store, tables: Mapping[str, Table]) -> dict[str, Stored]:
     last = work.known.last
     assert last is not None
-    heads = TableVersions(beside, derived(tables), opened={})
+    heads = TableVersions(scratch, derived(tables), opened={})
     bronze_at = {
         name: Pinned(work.store.uri(name), last.tables[name]["version"], last.batch_id)
         for name, table in tables.items()
@@ -99,7 +99,7 @@ def _stored(table: Table, heads: TableVersions) -> Stored:
 def _compared(
     connection: duckdb.DuckDBPyConnection, read: Read, remade: Stored, *, is_outdated: bool
 ) -> Check:
-    """Digests first; rows one by one only where these differ."""
+    """Compare digests first; compare rows one by one only where digests differ."""
     stored, parts = read.stored, read.stored.parts
     name, other = stored.table.name, digest(connection, remade, parts)
     unequal = sorted(p for p in {*read.digest, *other} if read.digest.get(p) != other.get(p))
@@ -124,7 +124,7 @@ def _compared(
 
 
 def _told(change: Change) -> str:
-    """One row: where it differs, or that only one side has it."""
+    """One row: where it differs, or which side lacks it."""
     key = f"{', '.join(change.key)} = {key_text(tuple(change.key.values()))}"
     if change.before is None:
         return f"{key} is missing"

@@ -1,4 +1,4 @@
-"""A lake of verify's own inside the lake that it verifies, gone afterwards."""
+"""A temporary lake inside the lake that verify checks."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from runtime.s3.client import bucket_of
 from runtime.s3.config import Access, is_s3, split
 
 FOLDER = "_verify"
-FORGOTTEN_MILLIS = 24 * 3600 * 1000  # what a verify that was killed left is removed after this
+FORGOTTEN_MILLIS = 24 * 3600 * 1000  # a killed verify's folder is removed after this
 
 
 @contextmanager
 def scratch_lake(store: Store) -> Iterator[Store]:
-    """Room for tables that nobody else sees: readers of Delta skip such folders. Several may be at once."""
+    """A folder for temporary tables, which Delta readers skip. Several can exist at once."""
     number = time.time_ns() // 1_000_000
     spaces = f"{store.root}/{FOLDER}"
     for name in _numbers(spaces, store.access):
         if name < number - FORGOTTEN_MILLIS:
             _remove(f"{spaces}/{name}", store.access)
-    beside = replace(store, root=f"{spaces}/{number}")
+    scratch = replace(store, root=f"{spaces}/{number}")
     if not is_s3(spaces):
         with room_needed(store.root):
-            Path(beside.root).mkdir(parents=True)
+            Path(scratch.root).mkdir(parents=True)
     try:
-        yield beside
+        yield scratch
     finally:
-        _remove(beside.root, store.access)
+        _remove(scratch.root, store.access)
         if not is_s3(spaces):
             with suppress(OSError):  # another verify is at work
                 Path(spaces).rmdir()

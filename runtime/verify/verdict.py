@@ -1,4 +1,4 @@
-"""What verifying found: one Check for each question about each table."""
+"""The result of verify: one Check per question and table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 10  # details listed for one check
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer. `table` is None where the whole lake was asked about."""
+    """One question and its answer. `table` is None for the whole lake."""
 
     check: str
     table: str | None
@@ -24,7 +24,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All answers about the state that a batch published."""
+    """All answers about the state of one batch."""
 
     batch_id: int | None
     checks: Sequence[Check]
@@ -41,17 +41,17 @@ class Verdict:
 
 
 def judged(check: str, table: str | None, wrong: Iterable[str], *, fine: str, fix: str) -> Check:
-    """The check that lists what is wrong, if anything is, and says what to do about it."""
-    every = list(wrong)
-    if not every:
+    """The Check that lists what is wrong, with the fix, or says that nothing is."""
+    problems = list(wrong)
+    if not problems:
         return Check(check, table, True, fine)
-    rest = len(every) - SHOWN
-    shown = [*every[:SHOWN], *([f"… and {rest:,} more"] if rest > 0 else [])]
-    first, *others = shown
+    rest = len(problems) - SHOWN
+    lines = [*problems[:SHOWN], *([f"… and {rest:,} more"] if rest > 0 else [])]
+    first, *others = lines
     return Check(check, table, False, f"{first}. {fix}", others)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """An error's type and the first line of its message, at most 300 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:300]

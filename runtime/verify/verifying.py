@@ -1,6 +1,6 @@
-"""Verify: every question about the state that was published last when it began.
+"""Verify: all checks of the state that was the last published one at the start.
 
-No lease is needed to read: the files of a published state stay as they are, whatever a run does meanwhile.
+Reading needs no lease, because a run does not change the files of a published state.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 
 def verify(context: LakeContext, engine: Callable[[], Engine], names: Sequence[str] = ()) -> Verdict:
-    """Check the tables named, all by default; a bare name means gold.
+    """Check these tables, by default all; a bare name means gold.
 
-    Damage is told in the verdict, and where a rebuild has no room to be written. Raises UsageError for an
+    The verdict reports damage, and a rebuild that lacks room to be written. Raises UsageError for an
     unknown table and for a lake without a batch, EngineError when the engine does not start.
     """
-    found = read_ledger(context)
-    if isinstance(found, Check):
-        return Verdict(None, [found])
-    ledger, known = found
-    there = [name for name in context.tables if name in context.last_of(known).tables]
-    wanted = [_named(name, there) for name in names] or there
-    work = _Verifying(context, engine, ledger, known, wanted, is_whole=not names)
+    opened = read_ledger(context)
+    if isinstance(opened, Check):
+        return Verdict(None, [opened])
+    ledger, known = opened
+    published = [name for name in context.tables if name in context.last_of(known).tables]
+    selected = [_named(name, published) for name in names] or published
+    work = _Verifying(context, engine, ledger, known, selected, is_whole=not names)
     checks, refused = list[Check](), None
     try:
         for check in work.checks():
@@ -54,16 +54,16 @@ def verify(context: LakeContext, engine: Callable[[], Engine], names: Sequence[s
     return Verdict(context.last_of(known).batch_id, checks, refused)
 
 
-def _named(name: str, there: Sequence[str]) -> str:
+def _named(name: str, published: Sequence[str]) -> str:
     full = name if "." in name else f"gold.{name}"
-    if full not in there:
-        raise UsageError(f"verify: the lake holds no table {name!r}{nearest_table(name, there) or '.'}")
+    if full not in published:
+        raise UsageError(f"verify: the lake holds no table {name!r}{nearest_table(name, published) or '.'}")
     return full
 
 
 @dataclass(frozen=True)
 class _Verifying:
-    """One state, and the tables of it that are asked about."""
+    """The checks of one state, for the selected tables."""
 
     context: LakeContext
     engine: Callable[[], Engine]
@@ -73,7 +73,7 @@ class _Verifying:
     is_whole: bool
 
     def checks(self) -> Iterator[Check]:
-        """From the cheapest question to the dearest."""
+        """All checks, from the cheapest to the most expensive."""
         yield check_ledger(self.ledger, self.known)
         marks: dict[str, Mapping[str, str]] = {}
         for name in self.wanted:
@@ -97,7 +97,7 @@ class _Verifying:
         return self.context.last_of(self.known)
 
     def _is_busy(self) -> bool:
-        """Whether someone writes to the lake, or has published since we began."""
+        """Whether another process writes to the lake, or has published since the start."""
         now = self.context.ledger()
         return is_held(now.lease()) or now.version != self.ledger.version
 
@@ -112,14 +112,14 @@ class _Verifying:
 
     @cached_property
     def _outdated(self) -> Mapping[str, str]:
-        """Tables that other rules made than the code has now, with the reason."""
+        """Tables whose rows other rules made than the code has now, with the reason."""
         tables = self.context.tables
         changed = {n: self._since(n) for n in changed_rules(tables, self.known)}
         changed |= dict.fromkeys(changed_shapes(tables, self.known), "another schema or key")
-        for table in in_order(tables):  # what is made from them is as old as they are
-            for given in table.inputs:
-                if given.table.name in changed:
-                    changed.setdefault(table.name, f"made from {given.table.name}")
+        for table in in_order(tables):  # a table made from an outdated one is outdated
+            for source in table.inputs:
+                if source.table.name in changed:
+                    changed.setdefault(table.name, f"made from {source.table.name}")
         return changed
 
     def _since(self, name: str) -> str:
@@ -130,21 +130,21 @@ class _Verifying:
         return f"rules changed with batch {min(mixed)}"
 
     def _rules(self) -> Iterator[Check]:
-        """Notes, no damage."""
+        """Notes about outdated tables, which are not damage."""
         for name in self.wanted:
             if name in self._outdated:
-                found = f"{self._outdated[name]}; compared with what the rules of now make"
-                yield Check("rules", name, True, found)
+                note = f"{self._outdated[name]}; compared with what the rules of now make"
+                yield Check("rules", name, True, note)
 
     def _rebuild(self, connection: duckdb.DuckDBPyConnection, reads: Mapping[str, Read]) -> Iterator[Check]:
         if not is_sound(self.known):
             yield Check("rebuild", None, False, "not compared with a rebuild: the ledger is damaged")
             return
         settings = self.context.settings
-        there = {n: t for n, t in self.context.tables.items() if n in self._last.tables}
+        published = {n: t for n, t in self.context.tables.items() if n in self._last.tables}
         work = Rebuilding(
             self.context.store,
-            there,
+            published,
             self.known,
             self.engine(),
             self.context.progress,

@@ -1,4 +1,4 @@
-"""Changes of rows: read from the files that only one of two states has."""
+"""Changed rows, read from the files that only one of two states has."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 FLOATING = ("double", "float")
 CHANGES = ("inserted", "updated", "deleted")
-AT_ONCE = 10_000  # rows turned into Python values at a time
+AT_ONCE = 10_000  # rows converted to Python values at a time
 
 
 @dataclass(frozen=True)
 class Change:
     """One row that differs: `before` is None when it was inserted, `after` when it was deleted.
 
-    Both hold the columns that count: the key, and those that do not begin with `_`.
+    Both hold the compared columns: the key, and those that do not begin with `_`.
     """
 
     change: str
@@ -37,7 +37,7 @@ class Change:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that differ; all but the key of a row only one side has."""
+        """The columns that differ; for an inserted or deleted row, all but the key."""
         if self.before is None or self.after is None:
             return tuple(name for name in (self.after or self.before or {}) if name not in self.key)
         return tuple(name for name, value in self.before.items() if value != self.after[name])
@@ -50,11 +50,10 @@ class Change:
 
 @dataclass(frozen=True)
 class TableDiff:
-    """How one table differs between two states. Iterating gives every Change, in the order of the key.
+    """The difference of one table between two states. Iterating yields every Change, in key order.
 
-    Rows are read when they are asked for; `old` and `new` are the files only one state has. `only` is a
-    condition on the rows compared. Floating-point numbers within `tolerance`, relative to the larger, are
-    equal.
+    Rows are read lazily. `old` and `new` are the files that only one state has. `only` is a SQL condition
+    on the compared rows. Floating-point numbers within `tolerance`, relative to the larger one, are equal.
     """
 
     table: Table
@@ -69,13 +68,13 @@ class TableDiff:
         return self.rows()
 
     def rows(self, limit: int | None = None) -> Iterator[Change]:
-        """The first `limit` changes, all by default."""
+        """Yield the first `limit` changes, by default all."""
         if not (self.old.uris or self.new.uris):
             return
         bound = "" if limit is None else f" limit {limit}"
-        # On a cursor: one connection has one open result, and this one stays open while rows are taken.
-        found = self.connection.cursor().sql(f"from ({self._changes}) order by row_key, _n{bound}")
-        for batch in found.to_arrow_reader(AT_ONCE):
+        # On a cursor: a connection has one open result, and this one stays open between rows.
+        changes = self.connection.cursor().sql(f"from ({self._changes}) order by row_key, _n{bound}")
+        for batch in changes.to_arrow_reader(AT_ONCE):
             for row in batch.to_pylist():
                 yield Change(row["change"], row["row_key"], row["before"], row["after"])
 
@@ -85,17 +84,17 @@ class TableDiff:
         if not (self.old.uris or self.new.uris):
             return dict.fromkeys(CHANGES, 0)
         counted = f"select change, count(*) from ({self._changes}) group by change"
-        found = dict(self.connection.sql(counted).fetchall())
-        return {change: found.get(change, 0) for change in CHANGES}
+        by_change = dict(self.connection.sql(counted).fetchall())
+        return {change: by_change.get(change, 0) for change in CHANGES}
 
     @property
     def after_sql(self) -> str:
-        """A query for the inserted and updated rows as they are now, in the columns that count."""
+        """SQL for the inserted and updated rows in their new state, with the compared columns."""
         return f"select unnest(after) from ({self._changes}) where after is not null"
 
     @property
     def gone_sql(self) -> str:
-        """A query for the keys of the deleted rows."""
+        """SQL for the keys of the deleted rows."""
         return f"select unnest(row_key) from ({self._changes}) where after is null"
 
     @property
@@ -105,15 +104,15 @@ class TableDiff:
 
     @cached_property
     def _changes(self) -> str:
-        """A row per key that differs: `change`, `row_key`, `before`, `after`; `_n` tells rows of one key."""
+        """SQL, a row per difference: `change`, `row_key`, `before`, `after`; `_n` numbers equal keys."""
         return self._paired if self.old.uris and self.new.uris else self._of_one_side
 
     @property
     def _of_one_side(self) -> str:
-        """Where rows were only appended, as in most batches, or only taken away, none has a counterpart."""
+        """Rows were only appended, as in most batches, or only removed: no row has a counterpart."""
         rows, side = (self.new, "inserted") if self.new.uris else (self.old, "deleted")
         row = _packed("r", self._columns)
-        none = f"case when false then {row} end"  # of the row's type, as what follows takes it apart
+        none = f"case when false then {row} end"  # NULL of the row's type, which queries on top unnest
         before, after = (none, row) if side == "inserted" else (row, none)
         return f"""
             select '{side}' as change, {_packed("r", self._named)} as row_key,
@@ -123,14 +122,15 @@ class TableDiff:
 
     @property
     def _paired(self) -> str:
-        """Rows the files of both sides hold, because a file was rewritten, cancel first, each as often as
-        it is there. What is left of a key is numbered, so that even rows that share a key are paired.
+        """Where a file was rewritten, rows in files of both sides cancel first, once per occurrence.
+
+        The remaining rows of a key are numbered, so that rows that share a key are paired as well.
         """
         keys = ", ".join(quoted(name) for name in self._named)
-        every = ", ".join(quoted(name) for name in self._columns)
+        all_columns = ", ".join(quoted(name) for name in self._columns)
         key = ", ".join(f"{n} := coalesce(o.{n}, n.{n})" for n in map(quoted, self._named))
         same = " and ".join(f"o.{n} is not distinct from n.{n}" for n in map(quoted, self._named))
-        number = f"row_number() over (partition by {keys} order by {every}) as _n"
+        number = f"row_number() over (partition by {keys} order by {all_columns}) as _n"
         return f"""
             with olds as ({self._rows(self.old)}), news as ({self._rows(self.new)}),
             o as (select *, {number} from (from olds except all from news)),
@@ -146,7 +146,7 @@ class TableDiff:
 
     @property
     def _unlike(self) -> str:
-        """Without the pairs that differ in nothing but the last digits of floating-point numbers."""
+        """SQL that drops pairs that differ only in the last digits of floating-point numbers."""
         floating = {c.name for c in self.table.columns if c.type in FLOATING}
         alike = []
         for name in self._columns:
@@ -175,7 +175,7 @@ class TableDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """How the lake differs between two batches, table by table."""
+    """The differences of the lake between two batches, by table."""
 
     from_batch: int
     to_batch: int

@@ -1,8 +1,8 @@
-"""Two batches compared: which tables, and which of their files have to be read.
+"""Compare two batches: choose the tables, and the files that have to be read.
 
-A file both states have holds the same rows on both sides, so it is not read. And where an `optimize` lies
-between them, the states before and after it hold the same rows in other files: then the way there is the
-shorter one, from the first batch to the one before it, and from it to the second.
+A file that both states have holds the same rows on both sides, so it is not read. An `optimize` between
+them writes the same rows to other files. Then it is cheaper to compare the first batch with the one before
+the optimize, and the optimize with the second batch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from runtime.read.snapshot import Files, Snapshot
 from runtime.text.nearest import no_such_table
 
 NO_FILES = Files((), frozenset())
-LAYERS = ("gold", "silver", "bronze")  # gold first: it is what readers come for
+LAYERS = ("gold", "silver", "bronze")  # gold first: readers look at it most
 Step = tuple[Snapshot, Snapshot]
 
 
@@ -31,27 +31,27 @@ def compare(
     key: object = None,
     around: Sequence[Step] = (),
 ) -> Diff:
-    """The differences between two states, in these tables (all by default), of one key if given.
+    """The differences between two states, in these tables (by default all), of one key if set.
 
-    `around`: the steps between them that change rows, where it is known that only those do. Raises
-    UsageError for an unknown table, and for a key without exactly one table to look it up in.
+    `around`: the steps between the states that change rows, if known. Raises UsageError for an unknown
+    table, and for a key without exactly one table.
     """
     names = _names((before, after), tables)
     if key is not None and len(names) != 1:
         raise UsageError("diff: a key belongs to one table: give it as --table TABLE --key KEY.")
     connection = closed_connection(before.store.root, {}, before.store.access)
-    found = {}
+    diffs = {}
     for name in names:
         table = before.tables[name]
         old, new = _fewest_files(name, (before, after), around)
-        found[name] = TableDiff(table, old, new, None if key is None else parse_key(table, key), connection)
-    return Diff(before.batch_id, after.batch_id, found)
+        diffs[name] = TableDiff(table, old, new, None if key is None else parse_key(table, key), connection)
+    return Diff(before.batch_id, after.batch_id, diffs)
 
 
 def around_optimize(known: Facts, before: State, after: State) -> list[tuple[State, State]]:
-    """The steps between two states that change rows; none where no optimize lies between them.
+    """The steps between two states that change rows; none without an optimize between them.
 
-    None either when files of a step are gone: the two states themselves can still be compared.
+    Also none when files of a step are gone: the two states themselves can still be compared.
     """
     low, high = sorted((before, after), key=lambda state: state.batch_id)
     passed = [s for n, s in sorted(known.batches.items()) if low.batch_id <= n <= high.batch_id]
@@ -63,22 +63,22 @@ def around_optimize(known: Facts, before: State, after: State) -> list[tuple[Sta
     return steps if before is low else [(b, a) for a, b in reversed(steps)]
 
 
-def _names(states: Step, wanted: Sequence[str] | None) -> list[str]:
+def _names(states: Step, requested: Sequence[str] | None) -> list[str]:
     tables = states[0].tables
-    known = [n for n in tables if any(n in state.versions for state in states)]
-    if not wanted:
-        return sorted(known, key=lambda name: LAYERS.index(tables[name].layer))
-    names = [name if "." in name else f"gold.{name}" for name in wanted]
-    for name, given in zip(names, wanted, strict=True):
-        if name not in known:
-            raise no_such_table("diff", given, known)
+    existing = [n for n in tables if any(n in state.versions for state in states)]
+    if not requested:
+        return sorted(existing, key=lambda name: LAYERS.index(tables[name].layer))
+    names = [name if "." in name else f"gold.{name}" for name in requested]
+    for name, original in zip(names, requested, strict=True):
+        if name not in existing:
+            raise no_such_table("diff", original, existing)
     return list(dict.fromkeys(names))
 
 
 def _fewest_files(name: str, direct: Step, around: Sequence[Step]) -> tuple[Files, Files]:
-    """The files to read: of the two states, or of all steps between them, if those are fewer.
+    """The files to read: those of the two states, or of all steps between them if those are fewer.
 
-    Rows only after = rows only before + what each step brought - what it took.
+    Rows only after = rows only before + rows that the steps added - rows that they removed.
     """
     old, new = _only_in_one(name, *direct)
     if not around or not (old.uris and new.uris):
@@ -86,16 +86,16 @@ def _fewest_files(name: str, direct: Step, around: Sequence[Step]) -> tuple[File
     parts = [_only_in_one(name, *step) for step in around]
     if any(part.columns not in (old.columns, frozenset()) for pair in parts for part in pair):
         return old, new
-    took, brought = (Counter(uri for pair in parts for uri in pair[side].uris) for side in (0, 1))
-    fewer = Files(tuple((took - brought).elements()), old.columns)
-    more = Files(tuple((brought - took).elements()), old.columns)
+    removed, added = (Counter(uri for pair in parts for uri in pair[side].uris) for side in (0, 1))
+    fewer = Files(tuple((removed - added).elements()), old.columns)
+    more = Files(tuple((added - removed).elements()), old.columns)
     if len(fewer.uris) + len(more.uris) < len(old.uris) + len(new.uris):
         return fewer, more
     return old, new
 
 
 def _only_in_one(name: str, before: Snapshot, after: Snapshot) -> tuple[Files, Files]:
-    """The files of a table that only the one and only the other state has."""
+    """The files of a table that only the first state has, and those that only the second has."""
     if before.versions.get(name) == after.versions.get(name):
         return NO_FILES, NO_FILES
     old, new = (s.files(name) if name in s.versions else NO_FILES for s in (before, after))

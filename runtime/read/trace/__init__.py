@@ -1,4 +1,4 @@
-"""A row back to what it was made from: rows of lower layers, then records, their files and their lines."""
+"""Trace a row to its origin: rows of lower layers, then records with their files and lines."""
 
 from runtime.read.trace.tree import Found, Record, Trace
 from runtime.read.trace.walk import trace_row

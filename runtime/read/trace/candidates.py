@@ -1,4 +1,4 @@
-"""The rows nearest to values that no row has."""
+"""The rows nearest to values that match no row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from runtime.table import Table
 from runtime.text.values import as_text
 
 SHOWN = 3
-ALIKE = 0.9  # Jaro-Winkler, of 1: another spelling, not another title
+ALIKE = 0.9  # Jaro-Winkler similarity, 1 if equal: allows another spelling, not another title
 
 
 def nearest_rows(snapshot: Snapshot, table: Table, wanted: Row) -> Iterator[Found]:
-    """The rows that agree in most of the wanted values, or nearly so; none that only share a number."""
+    """The rows most similar to these values; at least one text must be nearly equal, not only a number."""
     likeness = {name: _likeness(table, name, value) for name, value in wanted.items() if value is not None}
     texts = [likeness[name] for name, value in wanted.items() if isinstance(value, str)]
     if not texts:
@@ -34,7 +34,7 @@ def nearest_rows(snapshot: Snapshot, table: Table, wanted: Row) -> Iterator[Foun
 
 
 def _likeness(table: Table, name: str, value: object) -> str:
-    """From 0 to 1, 1 when equal."""
+    """SQL: the similarity of a column to a value, from 0 to 1 (equal)."""
     column = next(c for c in table.columns if c.name == name)
     ours, theirs = key_literal(column, value), quoted(name)
     if column.type == "string":
@@ -43,7 +43,7 @@ def _likeness(table: Table, name: str, value: object) -> str:
 
 
 def _compared(row: Row, wanted: Mapping[str, object]) -> str:
-    """`title and artist_name agree; duration 200.5, not 199.8`."""
+    """Text such as `title and artist_name agree; duration 200.5, not 199.8`."""
     same = [name for name, value in wanted.items() if row[name] == value]
     other = [
         f"{name} {as_text(row[name])}, not {as_text(value)}"

@@ -1,7 +1,7 @@
-"""The delivered records of silver rows: the one each row is made of, and the others of its key.
+"""The delivered records of silver rows: the one that made each row, and the others of its key.
 
-Which record made a row is written in the row. The others are searched in bronze by the delivered fields
-that name the key, read from the raw text: a search filter, which decides nothing about a row.
+The row names the record that made it. The others are searched in bronze by the delivered key fields, read
+from the raw text. This search only filters; it decides nothing about a row.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ NOT_IN_QUARANTINE = "select null::varchar[] as reasons, null as _delivery, null 
 
 
 def itself(table: Table, row: Row) -> Record:
-    """A row of bronze or of the quarantine as the record it is."""
+    """A row of bronze or of the quarantine as a Record."""
     outcome, reasons = (QUARANTINED, row["reasons"]) if isinstance(table.write, Collect) else (DELIVERED, ())
     return _record(table, row, outcome, reasons)
 
 
 def with_records(snapshot: Snapshot, top: Found) -> Found:
-    """The tree with records below every silver row of it. Each bronze table is searched once."""
-    wanted: dict[str, set[str]] = {}
+    """The tree with records below each of its silver rows. Each bronze table is searched once."""
+    keys_by_table: dict[str, set[str]] = {}
     for row in _rows(top):
         if isinstance(snapshot.tables[row.table].write, Upsert):
-            wanted.setdefault(row.table, set()).add(row.key)
+            keys_by_table.setdefault(row.table, set()).add(row.key)
     records: dict[SilverKey, tuple[Record, ...]] = {}
-    for name, keys in wanted.items():
+    for name, keys in keys_by_table.items():
         records |= records_of(snapshot, snapshot.tables[name], sorted(keys))
     return _with(top, records)
 
@@ -54,25 +54,25 @@ def _with(row: Found, records: Mapping[SilverKey, tuple[Record, ...]]) -> Found:
 
 
 def records_of(snapshot: Snapshot, table: Table, keys: Sequence[str]) -> dict[SilverKey, tuple[Record, ...]]:
-    """By key, its records: the winner first, the others as they were delivered."""
+    """The records by key: the winner first, the others in order of delivery."""
     source = table.inputs[0].table
     rows = ask(snapshot, _search(snapshot, table, source, keys))
-    found = {}
+    by_key = {}
     for key, group in groupby(rows, key=lambda row: key_text(key_of(table, row))):
         of_key = list(group)
         winner = next(row for row in of_key if row["is_winner"])
         ordered = [winner, *(row for row in of_key if row is not winner)]
         contents = _contents(of_key, winner)
-        found[table.name, key] = tuple(
+        by_key[table.name, key] = tuple(
             _record(source, row, outcome, row["reasons"] or _why_lost(table, row, outcome))
             for row in ordered
             for outcome in (_outcome(row, winner, contents),)
         )
-    return found
+    return by_key
 
 
 def _search(snapshot: Snapshot, table: Table, source: Table, keys: Sequence[str]) -> str:
-    """Bronze rows of these keys, ordered by key and delivery, with `is_winner` and `reasons`."""
+    """SQL for the bronze rows of these keys, by key and delivery, with `is_winner` and `reasons`."""
     assert isinstance(table.write, Upsert)
     (key,) = key_columns(table)
     literals = ", ".join(key_literal(key, *parse_key(table, text)) for text in keys)
@@ -83,16 +83,16 @@ def _search(snapshot: Snapshot, table: Table, source: Table, keys: Sequence[str]
     delivered = [*table.write.fields, *([owner[1]] if owner else [])]
     fields = ", ".join(text_literal(f"$.{name}") for name in delivered)
     is_owners = _agrees(columns[owner[0]], len(delivered)) if owner else "true"
-    place = "r._delivery = k._delivery and r._source_line = k._source_line"
+    same = "r._delivery = k._delivery and r._source_line = k._source_line"
     return f"""
         with k as materialized (from {in_sql(table)} where {quoted(key.name)} in ({literals})),
         r as (select *, try(json_extract_string(raw, [{fields}])) as _fields from {in_sql(source)}),
         found as (
-            select k.{quoted(key.name)}, r.* exclude _fields, {place} as is_winner, {is_owners} as is_owners
+            select k.{quoted(key.name)}, r.* exclude _fields, {same} as is_winner, {is_owners} as is_owners
             from r join k on {matches}
             union
             select k.{quoted(key.name)}, r.* exclude _fields, true as is_winner, {is_owners} as is_owners
-            from r join k on {place}
+            from r join k on {same}
         )
         select found.*, q.reasons from found left join ({_quarantined(snapshot, table)}) q
         using (_delivery, _source_line) order by {quoted(key.name)}, _delivery, _source_line
@@ -100,7 +100,7 @@ def _search(snapshot: Snapshot, table: Table, source: Table, keys: Sequence[str]
 
 
 def _quarantined(snapshot: Snapshot, table: Table) -> str:
-    """The quarantine the table's rejected records went to."""
+    """SQL for the rejected records of the table, from their quarantine."""
     for other in snapshot.tables.values():
         takes = any(isinstance(i, Rejects) and i.table is table for i in other.inputs)
         if takes and other.name in snapshot.versions:
@@ -109,13 +109,13 @@ def _quarantined(snapshot: Snapshot, table: Table) -> str:
 
 
 def _agrees(column: Column, position: int) -> str:
-    """Whether a delivered field reads like the value of a column, absent like NULL."""
+    """SQL: whether a delivered field reads as the value of a column; a missing field reads as NULL."""
     absent = f"(k.{quoted(column.name)} is null and nullif(trim(r._fields[{position}]), '') is null)"
     return f"coalesce({_matches(column, position)}, false) or {absent}"
 
 
 def _matches(column: Column, position: int) -> str:
-    """Whether a delivered field reads like the value of a column, however it was written."""
+    """SQL: whether a delivered field reads as the value of a column, in any notation."""
     field, value = f"r._fields[{position}]", f"k.{quoted(column.name)}"
     if column.type == "string":
         return f"trim({field}) = {value}"
@@ -137,10 +137,10 @@ def _record(table: Table, row: Row, outcome: str, reasons: Sequence[str]) -> Rec
 
 
 def _contents(of_key: Sequence[Row], winner: Row) -> list[object]:
-    """The JSON of records that are known to say what the row says: the winner, and the one delivered last.
+    """The JSON of records that certainly agree with the row: the winner, and the last delivered one.
 
-    The last one says so because it would have won otherwise; but not if it may only repeat an earlier version
-    of its file, for then it did not compete.
+    The last one agrees because it would have won otherwise. It is left out if it may repeat an earlier
+    version of its file, because then it did not compete.
     """
     *before, last = [row for row in of_key if not row["reasons"]]
     text = (last["_source_file"], last["raw"])
@@ -149,7 +149,7 @@ def _contents(of_key: Sequence[Row], winner: Row) -> list[object]:
 
 
 def _why_lost(table: Table, row: Row, outcome: str) -> Sequence[str]:
-    """That a record lost to another owner's, which is no correction as a rule."""
+    """The reason why a record lost to another owner's; as a rule that is no correction."""
     assert isinstance(table.write, Upsert)
     if outcome != SUPERSEDED or table.write.owner is None or row["is_owners"]:
         return ()

@@ -1,4 +1,4 @@
-"""Rows of a snapshot by the values of some columns, and the row nearest to one that is not there."""
+"""Rows of a snapshot by the values of some columns, and the row nearest to a missing key."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def rows_where(
     rest: str = "",
     alike: Callable[[str], str] = str,
 ) -> list[Row]:
-    """The rows that have these values, with all columns; `rest` follows the where clause.
+    """The rows with these values, with all columns; `rest` follows the where clause.
 
-    Texts are compared as `alike` makes them.
+    `alike` turns the SQL of a text into the form that is compared.
     """
     types = {column.name: column for column in table.columns}
     as_compared = {name: alike if column.type == "string" else str for name, column in types.items()}
@@ -39,17 +39,17 @@ def rows_where(
 
 def ask(snapshot: Snapshot, statement: str) -> list[Row]:
     """The rows of a statement over the snapshot's tables."""
-    found: list[Row] = snapshot.sql(statement).to_pylist()
-    return found
+    rows: list[Row] = snapshot.sql(statement).to_pylist()
+    return rows
 
 
 def in_sql(table: Table) -> str:
-    """The table's view."""
+    """The quoted name of the table's view."""
     return ".".join(quoted(part) for part in table.name.split("."))
 
 
 def key_of(table: Table, row: Row) -> Key:
-    """What names a row."""
+    """The values of a row's key columns."""
     return tuple(row[column.name] for column in key_columns(table))
 
 
@@ -62,14 +62,14 @@ def found(
     only: Iterable[str] | None = None,
     sources: Iterable[Found | Record] = (),
 ) -> Found:
-    """A row as a part of the tree, without its key: these columns, or all that do not begin with `_`."""
-    named = {column.name for column in key_columns(table)}
-    shown = {name: row[name] for name in only or table.content if name not in named}
-    return Found(relation, table.name, key_text(key_of(table, row)), shown, note, tuple(sources))
+    """A row as a node of the tree, without its key: the columns `only`, or all that do not begin with `_`."""
+    key_names = {column.name for column in key_columns(table)}
+    values = {name: row[name] for name in only or table.content if name not in key_names}
+    return Found(relation, table.name, key_text(key_of(table, row)), values, note, tuple(sources))
 
 
 def one_row(snapshot: Snapshot, table: Table, key: Key) -> Row:
-    """The row of a key. Raises UsageError naming the nearest key where there is none."""
+    """The row of a key. Raises UsageError with the nearest key where there is none."""
     columns = key_columns(table)
     rows = rows_where(snapshot, table, {c.name: v for c, v in zip(columns, key, strict=True)})
     if rows:
@@ -97,5 +97,5 @@ def _distance(name: str, type_: str, value: str) -> str:
 
 
 def agrees(row: Row, other: Row, pairs: Iterable[tuple[str, str]]) -> bool:
-    """Whether two rows have the same values in paired columns."""
+    """Whether two rows have equal values in these pairs of columns."""
     return all(row[ours] == other[theirs] for ours, theirs in pairs)

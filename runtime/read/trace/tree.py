@@ -1,4 +1,4 @@
-"""What a trace finds, as values, as a tree of text and as JSON."""
+"""The result of a trace: as values, as a tree of text, and as JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ DELIVERED = "delivered"
 
 @dataclass(frozen=True)
 class Record:
-    """A delivered record: the file and line it came in, its text, and what became of it.
+    """A delivered record: its file and line, its text, and its outcome.
 
-    `outcome` is winner (the row is made of it), duplicate (it says what the winner says), superseded
-    (a record delivered later says otherwise; `reasons` tell if it is another owner's) or quarantined (then
-    `reasons` tell why). A row of bronze is
-    delivered, and no more is said of it.
+    `outcome` is winner (the row is made from it), duplicate (its content is the winner's), superseded (a
+    record delivered later has other content; `reasons` say if this one is another owner's), quarantined
+    (`reasons` name the broken rules) or delivered (a row of bronze).
     """
 
     table: str
@@ -40,7 +39,7 @@ class Record:
         }
 
     def lines(self) -> Iterator[str]:
-        """Where it is and what became of it, then its text."""
+        """File, line and outcome, then the raw text."""
         reasons = f": {', '.join(self.reasons)}" if self.reasons else ""
         where = f"{self.file} line {self.line}"
         yield f"{self.outcome}{reasons} · {where} · delivery {self.delivery}, batch {self.batch_id}"
@@ -49,7 +48,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Found:
-    """A row on the way: how it relates to the one above it, and what it was made from itself."""
+    """A row of the tree: its relation to the row above it, and what it was made from."""
 
     relation: str
     table: str
@@ -59,20 +58,20 @@ class Found:
     sources: tuple[Found | Record, ...] = field(default=())
 
     def as_dict(self) -> dict[str, Any]:
-        """`relation`, `table`, `key`, `row`, `note` if there is one, `sources`."""
-        shown: dict[str, Any] = {"relation": self.relation, "table": self.table, "key": self.key}
+        """`relation`, `table`, `key`, `row`, `note` if not empty, `sources`."""
+        node: dict[str, Any] = {"relation": self.relation, "table": self.table, "key": self.key}
         if self.note:
-            shown["note"] = self.note
-        return {**shown, "row": dict(self.row), "sources": [s.as_dict() for s in self.sources]}
+            node["note"] = self.note
+        return {**node, "row": dict(self.row), "sources": [s.as_dict() for s in self.sources]}
 
     def lines(self) -> Iterator[str]:
-        """What it is, then its values."""
+        """Relation, table and key, then the values."""
         key, note = f" {self.key}" if self.key else "", f" · {self.note}" if self.note else ""
         yield f"{self.relation}: {self.table}{key}{note}"
         yield ", ".join(f"{name} {_text(value)}" for name, value in self.row.items())
 
     def records(self) -> Iterator[Record]:
-        """Every record below it."""
+        """Every record below this row."""
         for source in self.sources:
             if isinstance(source, Record):
                 yield source
@@ -82,18 +81,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Trace:
-    """A row as of a batch, with everything it was made from below `row`."""
+    """A row as of a batch; the tree below `row` holds everything it was made from."""
 
     batch_id: int
     row: Found
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """Every record found, in the order of the tree."""
+        """Every record, in the order of the tree."""
         return tuple(self.row.records())
 
     def as_dict(self) -> dict[str, Any]:
-        """`batch_id`, then the row as in Found."""
+        """`batch_id`, then the keys of `Found.as_dict`."""
         return {"batch_id": self.batch_id, **self.row.as_dict()}
 
     def __str__(self) -> str:
