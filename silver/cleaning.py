@@ -17,12 +17,12 @@ PROVENANCE = ("raw", "_source_file", "_source_line", "_delivery")
 JSON_OPTIONS = "map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')"
 CLOSED = r"[}][ \\t\\r\\n]*\\z"
 
-# Text that was UTF-8, then wrongly read as latin-1: its characters above U+007F, as bytes, are
-# well-formed sequences again (the table of Unicode 3.9). They are taken away to see what is left: one
-# pattern over the whole text overflows Java's stack when the text is long.
-# Valid text may read like that too: É or ß at the end of a word, and a no-break space or a quotation mark
-# behind it. So a repair needs evidence: a C1 control, a capital behind a small letter, Ã or Â and a sign, a
-# sign inside a word, or three characters of one sequence. What was repaired once may be damaged twice.
+# UTF-8 text mis-decoded as latin-1: its characters above U+007F, as bytes, are well-formed UTF-8 sequences
+# (Unicode 3.9, table 3-7). The test removes all sequences and looks for a rest: one pattern over the whole
+# text overflows Java's stack when the text is long.
+# Valid text can look the same: É or ß at the end of a word, followed by a no-break space or a quotation mark.
+# So a repair needs evidence: a C1 control, a capital after a small letter, Ã or Â and a sign, a sign inside a
+# word, or three characters of one sequence. Text may be damaged twice, so a repaired text is tested again.
 SIGN = r"[\\xA2-\\xAA\\xAC-\\xBA\\xBC-\\xBE]"
 EVIDENCE = (
     r"[\\x80-\\x9F]|[a-z][\\xC2-\\xD6\\xD8-\\xDE][\\x80-\\xBF]|[\\xC2\\xC3][\\xA1-\\xAA\\xAC-\\xBA\\xBC-\\xBF]"
@@ -38,15 +38,15 @@ SEQUENCE = (
 BEYOND_ASCII = r"[^\\x00-\\x7F]"
 ROUNDS = 8  # text damaged more often than this has grown to 256 times its length
 CONTROL = r"[\\x00-\\x1F\\x7F-\\x9F]"
-BREAK = r"[\\x09-\\x0D\\x85]+"  # tabs and line ends: they part words
+BREAK = r"[\\x09-\\x0D\\x85]+"  # tabs and line ends, which separate words
 NBSP = "\u00a0"
 BEYOND_PRINTABLE = r"[^\\x20-\\x7E]"
 
-# Bounded, so that it is never infinite; \z, because Java's $ also matches before a final line end.
+# Bounded, so that the number is finite; \z, because Java's $ also matches before a final line end.
 NUMBER = r"^[+-]?[0-9]{1,99}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?\\z"
 DIGITS = r"^[+-]?[0-9]{1,99}\\z"
 INT_MAX = 2147483647
-WHOLE = 9007199254740992  # 2^53: beyond it a double no longer counts in ones
+WHOLE = 9007199254740992  # 2^53: above it a double skips integers
 
 YEAR_2000, YEAR_2100 = 946684800000, 4102444800000  # epoch milliseconds
 
@@ -120,7 +120,7 @@ def integer(value: str, type_: str = "int") -> str:
 def beyond_int(value: str) -> str:
     """Whether a whole number was delivered that no int holds, however large."""
     double = number(value)
-    # From 2^53 on every double is whole, and floor gives a bigint, which ends before the largest of them.
+    # From 2^53 on every double is whole, and floor returns a bigint, which the largest doubles exceed.
     is_whole = f"(abs({double}) > {WHOLE} or {double} = floor({double}))"
     return f"coalesce(abs({double}) > {INT_MAX} and {is_whole}, false)"
 

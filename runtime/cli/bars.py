@@ -1,4 +1,4 @@
-"""Bars on a terminal. They stand on stderr, below the lines, and go when their work is done."""
+"""Progress bars on stderr, below the lines; each is removed when its work is done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.text.amounts import size_text
 
 
 class DisplayWithBars(Display):
-    """The lines of a run above two bars: the bytes of the run, the tables of the batch."""
+    """The lines of a run above two bars: bytes of the run, tables of the batch."""
 
     def __init__(self, invocation: Invocation, tables: Collection[str]) -> None:
         super().__init__(invocation, tables)
@@ -22,24 +22,24 @@ class DisplayWithBars(Display):
         self._bars = bars()
 
     def pause(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._bars.stop()
 
     def listing(self, source: str, files: int) -> None:
-        """A bar without an end: nobody knows how many files there will be."""
+        """Show a bar without a total: the number of files is not known yet."""
         self.pause()
         self._bars = bars()
         self._bars.add_task(f"listing {source}", total=None, of=f"{files:,} files so far")
         self._bars.start()
 
     def work(self, files: int, content_bytes: int) -> None:
-        """The length of the bytes' bar."""
+        """Set the total of the bytes bar."""
         self.pause()
         super().work(files, content_bytes)
         self._total, self._done = content_bytes, 0.0
 
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
-        """The bars appear. A rebuild goes through its chunks without a total."""
+        """Show both bars. A rebuild publishes several chunks; its total grows with each."""
         self.pause()
         super().batch(batch_id, files, content_bytes)
         self._step = content_bytes / len(self.tables)
@@ -52,7 +52,7 @@ class DisplayWithBars(Display):
         self._bars.start()
 
     def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
-        """One step further, in both."""
+        """Advance both bars."""
         super().table(name, verb, changes, seconds)
         self._done += self._step
         self._bars.update(self._bytes, completed=self._done)
@@ -60,12 +60,12 @@ class DisplayWithBars(Display):
 
 
 def bars() -> Progress:
-    """Bars that leave stdout alone and nothing behind. A task says what it is and `of` how much."""
-    shown = [
+    """Bars on stderr, erased at the end. A task has a description and `of`, its total as text."""
+    columns = [
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("of {task.fields[of]}", markup=False),
         TimeElapsedColumn(),
     ]
     console = Console(stderr=True)
-    return Progress(*shown, console=console, transient=True, redirect_stdout=False)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False)

@@ -1,4 +1,4 @@
-"""What every command takes: the shared options, before or after its name, and how it talks."""
+"""The options that every command accepts, before or after its name, and the command classes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SET = "Any setting; may be repeated."
 
 
 def _note(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Keep what was given. The command is parsed after the program, so its value wins."""
-    given: dict[str, Any] = context.ensure_object(dict)
+    """Store a shared option. The command is parsed after the program, so its value wins."""
+    options: dict[str, Any] = context.ensure_object(dict)
     assert parameter.name is not None
     if parameter.multiple:
-        value = (*given.get(parameter.name, ()), *value)
+        value = (*options.get(parameter.name, ()), *value)
     if value is not None:
-        given[parameter.name] = value
+        options[parameter.name] = value
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, is_given: bool) -> None:
@@ -41,7 +41,7 @@ def _shared(*names: str, **attributes: Any) -> click.Option:
 
 
 def shared_options() -> list[click.Option]:
-    """The options that stand before or after every command."""
+    """The options accepted before or after every command."""
     on = {"is_flag": True, "default": None}
     formats = click.Choice(["table", "json", "csv"])
     version = {"is_flag": True, "is_eager": True, "callback": _show_version}
@@ -65,13 +65,12 @@ def shared_options() -> list[click.Option]:
 
 
 class Command(click.Command):
-    """A command whose help tells its own options from the shared ones."""
+    """A command whose help lists its own options apart from the shared ones."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Two lists of options."""
         shared = {option.name for option in shared_options()}
-        for title, wanted in (("Options", False), ("Shared options", True)):
-            parameters = [p for p in self.get_params(ctx) if (p.name in shared) == wanted]
+        for title, is_shared in (("Options", False), ("Shared options", True)):
+            parameters = [p for p in self.get_params(ctx) if (p.name in shared) == is_shared]
             records = [r for p in parameters if (r := p.get_help_record(ctx)) is not None]
             if records:
                 with formatter.section(title):
@@ -79,23 +78,23 @@ class Command(click.Command):
 
 
 class Family(Command, click.Group):
-    """A command of several verbs, each a command of its own under a name of its own."""
+    """A command with subcommands."""
 
     def __init__(self, name: str, verbs: dict[str, click.Command], help: str) -> None:
         click.Group.__init__(self, name, verbs, help=help, params=list(shared_options()))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in the order given."""
+        """The subcommands in declaration order."""
         return list(self.commands)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The verbs, then the options."""
+        """The subcommands, then the options."""
         self.format_commands(ctx, formatter)
         Command.format_options(self, ctx, formatter)
 
 
 def command(body: Body) -> Command:
-    """A command of its function's name, which gets the Invocation before its own options.
+    """Make a command, named after its function, which gets the Invocation before its own options.
 
     The function returns its exit code; None is 0.
     """
@@ -108,8 +107,8 @@ def command(body: Body) -> Command:
     return made
 
 
-def _invocation(given: Mapping[str, Any]) -> Invocation:
-    is_given = Invocation(**given)
-    if is_given.quiet and is_given.verbose:
+def _invocation(options: Mapping[str, Any]) -> Invocation:
+    invocation = Invocation(**options)
+    if invocation.quiet and invocation.verbose:
         raise UsageError("--quiet and --verbose contradict each other: give one of them.")
-    return is_given
+    return invocation

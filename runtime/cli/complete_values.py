@@ -1,4 +1,4 @@
-"""What TAB offers for a value: tables, batches, settings, places. No engine, and nothing over a network."""
+"""Shell completion of values: tables, batches, settings, paths. Starts no engine, uses no network."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Completer = Callable[["click.Context", "click.Parameter", str], Offer]
 
 
 def one_of(*values: str) -> Completer:
-    """These values."""
+    """A fixed list of values."""
     return lambda _context, _parameter, begun: _beginning(begun, values)
 
 
 def place(kind: str) -> Completer:
-    """A path on this machine, completed by the shell itself; `kind`: dir or file."""
+    """A local path, completed by the shell itself; `kind`: dir or file."""
     return lambda _context, _parameter, begun: [CompletionItem(begun, type=kind)]
 
 
 def targets(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """The files of conf/, but base."""
+    """The files of conf/, except base."""
     from runtime.settings.layers import targets
     from runtime.settings.load import CONF
 
@@ -35,7 +35,7 @@ def targets(_context: click.Context, _parameter: click.Parameter, begun: str) ->
 
 
 def settings(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """`key=` for every setting; behind it the values of one that has few."""
+    """`key=` for every setting; after it, the values of a setting with a fixed choice."""
     from runtime.settings.model import KEYS, choices
 
     key, equals, _ = begun.partition("=")
@@ -45,19 +45,19 @@ def settings(_context: click.Context, _parameter: click.Parameter, begun: str) -
 
 
 def tables(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """Every table by its whole name."""
+    """Every table by its full name."""
     from lakehouse import Lakehouse
 
     return _beginning(begun, Lakehouse.tables)
 
 
 def bare_tables(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """Every table, those of gold without their layer, unless a word begins with it."""
+    """Every table, gold without its layer; once a word is begun, also the full names."""
     from lakehouse import Lakehouse
 
-    whole = Lakehouse.tables if begun else ()
+    full = Lakehouse.tables if begun else ()
     bare = (name.removeprefix("gold.") for name in Lakehouse.tables)
-    return _beginning(begun, dict.fromkeys((*bare, *whole)))
+    return _beginning(begun, dict.fromkeys((*bare, *full)))
 
 
 def layers_and_tables(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
@@ -69,7 +69,7 @@ def layers_and_tables(_context: click.Context, _parameter: click.Parameter, begu
 
 
 def reasons(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """Every rule by its name."""
+    """Every expectation by its name."""
     from lakehouse import Lakehouse
 
     rules = dict.fromkeys(name for table in Lakehouse.tables.values() for name in table.expectations)
@@ -77,9 +77,9 @@ def reasons(_context: click.Context, _parameter: click.Parameter, begun: str) ->
 
 
 def batches(context: click.Context, _parameter: click.Parameter, begun: str) -> Offer:
-    """The batches of the lake that the line means so far, newest first, each with its kind and time.
+    """The batches of the lake on the command line, newest first, each with its kind and time.
 
-    None of a lake in a bucket: asking there takes too long for a key.
+    None for a lake in a bucket: a request takes too long for a key press.
     """
     from runtime.cli.context import Invocation
     from runtime.s3.config import is_s3

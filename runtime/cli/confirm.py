@@ -1,4 +1,4 @@
-"""Asking before something that cannot be taken back, or that others would notice."""
+"""Ask before a change that cannot be undone or that affects other users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DECLINED = 1
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Whether a person agrees. Raises UsageError where nobody can be asked and `yes` was not given."""
+    """Whether the user agrees. Raises UsageError without a terminal, unless `yes`."""
     if yes:
         return True
     if not sys.stdin.isatty():

@@ -20,7 +20,7 @@ LAKE_FLAGS = ("lake", "song_data", "log_data", "engine")
 
 @dataclass(frozen=True)
 class Invocation:
-    """What the shared options say, wherever they stood. None: not given on this command line."""
+    """The shared options of one command line; None where an option is absent."""
 
     target: str | None = None
     lake: str | None = None
@@ -34,28 +34,28 @@ class Invocation:
     debug: bool = False
 
     def open(self) -> Lakehouse:
-        """The lake that is meant. Raises ConfigError."""
+        """Open the lake that the options name. Raises ConfigError."""
         from lakehouse import Lakehouse
 
-        given = {flag: getattr(self, flag) for flag in LAKE_FLAGS}
-        lake = Lakehouse.open(self.target, set=self.set, **given)
+        options = {flag: getattr(self, flag) for flag in LAKE_FLAGS}
+        lake = Lakehouse.open(self.target, set=self.set, **options)
         if self.debug or self.verbose:
             for key, where in sorted(lake.settings.origin.items()):
                 self.say(f"{key} = {_value(lake.settings, key)}  ({where})")
         return lake
 
     def say(self, message: str) -> None:
-        """Tell a person something that is not data: on stderr, unless --quiet."""
+        """Print a message to stderr, unless --quiet."""
         if not self.quiet:
             warn(message)
 
     def detail(self, message: str) -> None:
-        """Tell more, with --verbose."""
+        """Print a message to stderr with --verbose."""
         if self.verbose:
             self.say(message)
 
     def next_command(self, words: str) -> str:
-        """A command to type next, on the same lake."""
+        """A command line to suggest, for the same lake."""
         for flag in ("target", "lake"):
             if (value := getattr(self, flag)) is not None:
                 words += f" --{flag} {shlex.quote(value)}"
@@ -63,12 +63,12 @@ class Invocation:
 
 
 def warn(message: str) -> None:
-    """A line on stderr, whatever stands in it shown and not obeyed."""
+    """Print a line to stderr with control characters escaped."""
     tell(visible(message, keep="\n"))
 
 
 def tell(line: str) -> None:
-    """A line on stderr as it is. A stderr that nobody reads any more stops no run."""
+    """Print a line to stderr unchanged. A closed pipe there must not stop a run."""
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runtime.read.diff import Change, Diff, TableDiff
 
 SIGNS = {"inserted": "+", "updated": "~", "deleted": "-"}
-SHOWN = 10  # rows of a table that a person gets without asking for more
+SHOWN = 10  # rows per table in table format without --limit
 LINE = ("table", "change", "key", "column", "before", "after")
 
 
@@ -44,20 +44,20 @@ def diff(
     Columns with a leading _ do not count. A bare TABLE means gold. Without --limit, json and csv hold
     every row, a table the first 10 of each. Only files that differ are read.
     """
-    found = invocation.open().diff(before, after, tables=tables or None, key=key)
+    differences = invocation.open().diff(before, after, tables=tables or None, key=key)
     if invocation.format == "json":
-        emit_lines(_json(found, limit))
+        emit_lines(_json(differences, limit))
     elif invocation.format == "csv":
-        emit_rows(LINE, _cells(found, limit), "csv")
+        emit_rows(LINE, _cells(differences, limit), "csv")
     else:
-        _describe(invocation, found, SHOWN if limit is None else limit)
-    return int(exit_code and not found.is_empty)
+        _describe(invocation, differences, SHOWN if limit is None else limit)
+    return int(exit_code and not differences.is_empty)
 
 
-def _describe(invocation: Invocation, found: Diff, limit: int) -> None:
-    summary = [(name, *counts.values()) for name, counts in found.summary.items()]
+def _describe(invocation: Invocation, differences: Diff, limit: int) -> None:
+    summary = [(name, *counts.values()) for name, counts in differences.summary.items()]
     emit_rows(("table", *SIGNS), summary, "table")
-    for name, table in found.tables.items():
+    for name, table in differences.tables.items():
         if table.is_empty or not limit:
             continue
         emit(f"\n{name}\n")
@@ -73,25 +73,25 @@ def _row(change: Change) -> tuple[str, str, str]:
 
 
 def _change_text(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """`free → paid`; the value alone where only one side has the row."""
+    """`free → paid`; one value where only one side has the row."""
     sides = (side for side in (before, after) if side is not None)
     return " → ".join("NULL" if (text := as_text(s[name])) is None else text for s in sides)
 
 
-def _cells(found: Diff, limit: int | None) -> Iterator[tuple[Any, ...]]:
-    """A line for every value that differs."""
-    for name, table in found.tables.items():
+def _cells(differences: Diff, limit: int | None) -> Iterator[tuple[Any, ...]]:
+    """One row per value that differs."""
+    for name, table in differences.tables.items():
         for change in table.rows(limit):
             start = name, change.change, key_text(tuple(change.key.values()))
             for column in change.columns:
                 yield *start, column, (change.before or {}).get(column), (change.after or {}).get(column)
 
 
-def _json(found: Diff, limit: int | None) -> Iterator[str]:
-    """One object, a row a line, written while rows are read."""
-    yield f'{{"from": {found.from_batch}, "to": {found.to_batch}, "tables": {{'
-    last = len(found.tables) - 1
-    for i, (name, table) in enumerate(found.tables.items()):
+def _json(differences: Diff, limit: int | None) -> Iterator[str]:
+    """One JSON object with one row per line, written while rows are read."""
+    yield f'{{"from": {differences.from_batch}, "to": {differences.to_batch}, "tables": {{'
+    last = len(differences.tables) - 1
+    for i, (name, table) in enumerate(differences.tables.items()):
         yield from _table_json(name, table, limit, "," if i < last else "")
     yield "}}"
 

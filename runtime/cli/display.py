@@ -1,4 +1,4 @@
-"""How a run is shown while it works: lines on stderr, and above all a summary of each batch."""
+"""The progress of a run: lines on stderr, and a summary of each published batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERB_WIDTH, CHANGE_WIDTH = len("unchanged"), len("+100,000 ~1,000")
 
 
 class Display:
-    """Tells a person of a run, a line per table. A batch's summary is data where tables are printed."""
+    """Prints a line per table to stderr. With --format table, a batch's summary is data on stdout."""
 
     def __init__(self, invocation: Invocation, tables: Collection[str]) -> None:
         self.invocation, self.tables = invocation, tables
@@ -35,22 +35,20 @@ class Display:
         self.pause()
 
     def pause(self) -> None:
-        """Leave the terminal to whatever is printed next."""
+        """Free the terminal for other output."""
 
     def note(self, message: str) -> None:
-        """A line of its own."""
         self.invocation.say(message)
 
     def listing(self, source: str, files: int) -> None:
-        """How far a listing of thousands has come."""
+        """Report the progress of a long listing."""
         self.invocation.detail(f"listing {source}: {files:,} files so far")
 
     def work(self, files: int, content_bytes: int) -> None:
-        """What this run will take in, before its first batch."""
+        """Report the input of the run, before its first batch."""
         self.invocation.detail(f"to take in: {count(files, 'file')}, {size_text(content_bytes)}")
 
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
-        """A batch begins."""
         self.invocation.detail(f"batch {batch_id}: {count(files, 'file')}, {size_text(content_bytes)}")
 
     def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
@@ -61,7 +59,7 @@ class Display:
             tell(line)
 
     def published(self, state: State) -> None:
-        """The batch's summary."""
+        """Print the summary of the batch."""
         self.pause()
         if self.invocation.format == "table":
             emit(summary(state) + "\n")
@@ -77,7 +75,7 @@ class Display:
 
 
 def display(invocation: Invocation, tables: Collection[str]) -> Display:
-    """With bars where a person looks at stderr."""
+    """The display of a run: with bars where stderr is a terminal."""
     if invocation.quiet or not sys.stderr.isatty():
         return Display(invocation, tables)
     from runtime.cli.bars import DisplayWithBars

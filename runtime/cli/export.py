@@ -35,5 +35,5 @@ def export(invocation: Invocation, to: str, schema: str, batch: int | None) -> N
     if done.how != "nothing" or invocation.format == "csv":
         rows = [(name, *(counts[c] for c in COUNTS)) for name, counts in done.tables.items()]
         emit_rows(("table", *COUNTS), rows, invocation.format)
-    said = HOW[done.how].format(done.from_batch)
-    invocation.say(f"schema {done.schema} holds batch {done.batch_id}: {said} ({done.seconds:.1f} s)")
+    how = HOW[done.how].format(done.from_batch)
+    invocation.say(f"schema {done.schema} holds batch {done.batch_id}: {how} ({done.seconds:.1f} s)")

@@ -1,4 +1,4 @@
-"""`history`: what was published when, and every table's version at that time."""
+"""`history`: the published batches, each with its time and table versions."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def history(invocation: Invocation, table: str | None, profile: bool) -> None:
     if profile:
         _show_profiles(invocation, table)
         return
-    found = invocation.open().history(table)
+    entries = invocation.open().history(table)
     if invocation.format == "json":
-        emit_json(found)
+        emit_json(entries)
     elif table is not None:
-        emit_rows(COMMIT, [_commit(c) for c in found], invocation.format)
+        emit_rows(COMMIT, [_commit(c) for c in entries], invocation.format)
     elif invocation.format == "csv":
-        emit_rows(VERSION, _versions(found), "csv")
+        emit_rows(VERSION, _versions(entries), "csv")
     else:
-        _describe(invocation, found)
+        _describe(invocation, entries)
     invocation.say(VERSIONS if table is not None or invocation.verbose else f"{VERSIONS} {MORE}")
 
 
 def _show_profiles(invocation: Invocation, table: str | None) -> None:
-    """The profiles kept, of one table's parts where one is named."""
-    kept = invocation.open().profiles()
-    for run in kept:
+    """Print the stored profiles, only the parts of `table` if it is not None."""
+    profiles = invocation.open().profiles()
+    for run in profiles:
         run["parts"] = [part for part in run["parts"] if table in (None, part["table"])]
     if invocation.format == "json":
-        emit_json(kept)
+        emit_json(profiles)
         return
-    parts = [(run["batch_id"], part) for run in kept for part in run["parts"]]
+    parts = [(run["batch_id"], part) for run in profiles for part in run["parts"]]
     if invocation.format == "csv":
         emit_rows(COLUMNS, [(batch, *(part[name] for name in PART)) for batch, part in parts], "csv")
     else:
@@ -69,7 +69,7 @@ def _show_profiles(invocation: Invocation, table: str | None) -> None:
 
 def _describe(invocation: Invocation, states: list[dict[str, Any]]) -> None:
     notes = [_note(s) for s in states]
-    # --as-of takes the time that stands here, and finds the batch it stands beside.
+    # --as-of accepts the time in a row and finds the batch of that row.
     rows = [_state(s, at) for s, at in zip(states, whens([s["at"] for s in states]), strict=True)]
     if any(notes):
         rows = [(*row, note) for row, note in zip(rows, notes, strict=True)]
@@ -95,14 +95,14 @@ def _state(state: dict[str, Any], at: str) -> tuple[str, ...]:
 
 
 def _note(state: dict[str, Any]) -> str:
-    """Whether vacuum spares the batch, or has had it."""
+    """Whether the batch is pinned or vacuumed."""
     if state["vacuumed_at"]:
         return f"vacuumed {when(state['vacuumed_at'])}"
     return f"pinned: {state['pinned']}" if state["pinned"] is not None else ""
 
 
 def _changed(state: dict[str, Any]) -> str:
-    """`users +12 ~3, time +40`: what became of gold."""
+    """The changes of gold, such as `users +12 ~3, time +40`."""
     if state["kind"] == "restore":
         return f"back to batch {state['base']}"
     if state["kind"] == "optimize":

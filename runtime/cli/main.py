@@ -1,4 +1,4 @@
-"""How an invocation ends: its exit code, and what an error tells.
+"""Run one command line: exit codes and error messages.
 
 0 done or nothing to do · 1 a check failed or a file could not be read · 2 usage, configuration, source
 or credentials · 3 internal · 4 lease held · 130 interrupted · 143 terminated.
@@ -26,30 +26,30 @@ from runtime.process.deadline import ending
 from runtime.settings.secrets import without_passwords
 from runtime.text.nearest import nearest
 
-COMPLETION = "_LAKEHOUSE_COMPLETE"  # what a shell asks by
+COMPLETION = "_LAKEHOUSE_COMPLETE"  # set by the completion scripts
 INTERNAL, USAGE, INTERRUPTED, TERMINATED = 3, 2, 130, 143
-# Refusals of the machine that a user can mend: rights, a read-only disk, a full one.
+# Errors of the operating system that a user can fix: rights, a read-only or full disk, limits.
 LIMITED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, *LIMITED)
-NO_THREAD = "can't start new thread"  # Python has no exception of its own for that
+NO_THREAD = "can't start new thread"  # Python has no exception class for this
 
 
 class Terminated(BaseException):
-    """SIGTERM, as an exception: the lease is released on its way out."""
+    """SIGTERM as an exception, so that the lease is released on the way out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line, sys.argv by default. Gives its exit code; raises nothing."""
-    if arguments is None and (invocation := os.environ.get(COMPLETION)):
+    """Run one command line, sys.argv by default. Returns its exit code; raises nothing."""
+    if arguments is None and (request := os.environ.get(COMPLETION)):
         from runtime.cli.shell_scripts import complete
 
-        return complete(invocation)
+        return complete(request)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _terminable(), ending(_cut_short):
             return _ended(words)
     except BrokenPipeError:
-        # The reader of stdout has seen enough. At its exit Python would flush, and complain.
+        # The reader of stdout closed the pipe. Python would fail to flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, Terminated) as stop:
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warn(refusal or _fault(fault))
         _trace(words)
     except BaseException as panic:
-        if type(panic).__name__ != "PanicException":  # Rust's, of which no library exports the class
+        if type(panic).__name__ != "PanicException":  # Rust's: no library exports the class
             raise
         code = INTERNAL
         warn(_fault(panic))
@@ -87,7 +87,7 @@ def _ended(words: list[str]) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM raises Terminated, once: what is let go of then is not to be cut short."""
+    """SIGTERM raises Terminated once; a second one must not interrupt the clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -104,7 +104,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _cut_short(error: LakehouseError) -> None:
-    """End at once: the engine's own threads wait for an answer, and what is let go of would wait as well."""
+    """Exit at once: the threads of the engine are blocked, and clean-up would block too."""
     if sys.stderr.isatty() and sys.__stderr__:
         sys.__stderr__.write("\x1b[?25h")  # bars hide the cursor
     warn(f"error: {error}")
@@ -116,12 +116,12 @@ def _stopped(stop: BaseException) -> tuple[int, str]:
 
 
 def _usage(wrong: click.UsageError) -> str:
-    """One paragraph; a bare `lakehouse.py` gets the help instead."""
+    """One paragraph; the help for a bare `lakehouse.py`."""
     if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
         return wrong.format_message()
-    invocation = wrong.ctx.command_path if wrong.ctx else "python lakehouse.py"
-    what = without_passwords(_what(wrong))  # an address may stand where no argument belongs
-    return f"error: {what}{'' if what[-1] in '.?' else '.'} See: {invocation} --help"
+    command = wrong.ctx.command_path if wrong.ctx else "python lakehouse.py"
+    what = without_passwords(_what(wrong))  # a stray argument may be an address
+    return f"error: {what}{'' if what[-1] in '.?' else '.'} See: {command} --help"
 
 
 def _what(wrong: click.UsageError) -> str:
@@ -139,9 +139,9 @@ def _options(wrong: click.UsageError) -> list[str]:
 
 
 def _commands(wrong: click.UsageError) -> Iterable[str]:
-    invocation = wrong.ctx.command if wrong.ctx else program
+    command = wrong.ctx.command if wrong.ctx else program
     # `help` is a command of other programs.
-    return [*(invocation if isinstance(invocation, click.Group) else program).commands, "--help"]
+    return [*(command if isinstance(command, click.Group) else program).commands, "--help"]
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -149,13 +149,13 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _refusal(fault: Exception) -> str | None:
-    """What the machine refused, None where it is a fault of the program."""
+    """The message for an error of the operating system, None for a fault of the program."""
     if isinstance(fault, MemoryError) or NO_THREAD in str(fault):
         return f"error: {NO_THREAD if NO_THREAD in str(fault) else 'no memory is left'}. {limits.advice()}"
     if not isinstance(fault, OSError) or fault.errno not in REFUSED:
         return None
-    what = f"error: {fault.filename or 'the machine'}: {os.strerror(fault.errno or 0)}."
-    return f"{what} {limits.advice()}" if fault.errno in LIMITED else what
+    message = f"error: {fault.filename or 'the machine'}: {os.strerror(fault.errno or 0)}."
+    return f"{message} {limits.advice()}" if fault.errno in LIMITED else message
 
 
 def _fault(fault: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What goes to stdout, which is data only: rows as an aligned table, JSON or CSV."""
+"""Data on stdout: rows as an aligned table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from runtime.text.values import as_json, as_text, to_json, visible
 
 Row = Sequence[Any]
 NULL, CUT = "NULL", "…"
-NARROWEST = 12  # columns of a terminal that a cut column keeps
+NARROWEST = 12  # terminal columns that a cut column keeps
 AT_ONCE = 500  # rows written at a time
 
 
 def emit(text: str) -> None:
-    """Write data, at once: what comes later may fail."""
+    """Write data and flush: what follows may fail."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def emit_json(value: Any, *, lines: bool = False) -> None:
-    """One JSON value, on one line if `lines`."""
+    """Print one JSON value, on one line if `lines`."""
     emit(to_json(value, indent=None if lines else 2) + "\n")
 
 
 def emit_rows(columns: Sequence[str], rows: Iterable[Row], form: str, right: Collection[str] = ()) -> None:
-    """Rows under their columns in a form: table, json or csv.
+    """Print rows as `form`: table, json or csv.
 
-    In a table numbers stand to the right; `right` names columns that hold numbers as text.
+    A table aligns numbers to the right; `right` names columns with numbers as text.
     """
     if form == "table":
         emit_lines(aligned(columns, [list(row) for row in rows], right))
@@ -42,14 +42,14 @@ def emit_rows(columns: Sequence[str], rows: Iterable[Row], form: str, right: Col
 
 
 def emit_lines(lines: Iterable[str]) -> None:
-    """Lines, in chunks: a large result need not be one text."""
+    """Print lines in chunks, so that a large result is never one string."""
     iterator = iter(lines)
     while chunk := list(islice(iterator, AT_ONCE)):
         emit("\n".join(chunk) + "\n")
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether a stream shows colours and wants them."""
+    """Whether a stream is a terminal that shows colours, and NO_COLOR is unset."""
     dumb = os.environ.get("TERM") == "dumb"
     return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")
 
@@ -57,17 +57,17 @@ def coloured(stream: TextIO) -> bool:
 def csv_lines(columns: Sequence[str], rows: Iterable[Row], header: bool = True) -> Iterator[str]:
     """CSV as PostgreSQL writes it: NULL as nothing, an empty text as "".
 
-    Data is kept exactly, unless a terminal would have to read it.
+    Only for a terminal are control characters escaped.
     """
-    wanted = visible if sys.stdout.isatty() else str
+    escape = visible if sys.stdout.isatty() else str
     if header:
-        yield _csv_line(wanted(c) for c in columns)
+        yield _csv_line(escape(c) for c in columns)
     for row in rows:
-        yield _csv_line(None if (t := as_text(v)) is None else wanted(t) for v in row)
+        yield _csv_line(None if (t := as_text(v)) is None else escape(t) for v in row)
 
 
 def aligned(columns: Sequence[str], rows: Sequence[Row], right: Collection[str]) -> Iterator[str]:
-    """The lines of a table. Only a terminal's are cut to its width, and only they are coloured."""
+    """The lines of a table. For a terminal they are cut to its width and coloured."""
     names = [visible(c) for c in columns]
     texts = [[NULL if (t := as_text(v)) is None else visible(t) for v in row] for row in rows]
     numeric = [c in right or _is_numeric([r[i] for r in rows]) for i, c in enumerate(columns)]
@@ -83,7 +83,7 @@ def aligned(columns: Sequence[str], rows: Sequence[Row], right: Collection[str])
 
 
 def _objects(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """A JSON array, one object a line. A column's second namesake gets a number: objects need keys."""
+    """A JSON array, one object per line. A repeated column name gets a number: keys must differ."""
     keys = [c if c not in columns[:i] else f"{c}_{i + 1}" for i, c in enumerate(columns)]
     opening = "["
     for row in rows:
@@ -120,7 +120,7 @@ def _styled(text: str, style: str) -> str:
 
 
 def _fitting(widths: Sequence[int], numeric: Sequence[bool], room: int) -> list[int]:
-    """The widths, those of the widest texts cut until all fit. Part of a number would be another."""
+    """The widths, the widest texts cut until all fit. Numbers are not cut: part of one is another."""
     fitted = list(widths)
     texts = [i for i, is_number in enumerate(numeric) if not is_number]
     for _ in range(sum(fitted) + 2 * len(fitted) - 2 - room):
@@ -132,7 +132,7 @@ def _fitting(widths: Sequence[int], numeric: Sequence[bool], room: int) -> list[
 
 
 def _cells(text: str) -> int:
-    """The terminal columns a text takes: a Chinese character is two wide, an accent none."""
+    """Width in terminal columns: 2 for a Chinese character, 0 for an accent."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -143,7 +143,7 @@ def _cells(text: str) -> int:
 def _is_numeric(values: Iterable[Any]) -> bool:
     from decimal import Decimal
 
-    known = [v for v in values if v is not None]
-    return bool(known) and all(
-        isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in known
+    present = [v for v in values if v is not None]
+    return bool(present) and all(
+        isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in present
     )

@@ -1,4 +1,4 @@
-"""Where a command writes what was asked for."""
+"""Files that a command writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.errors import UsageError
 
 @contextmanager
 def written_to(command: str, out: Path, advice: str) -> Iterator[None]:
-    """Raises UsageError where the block cannot write to `out`. A full disk is another matter."""
+    """Raises UsageError where the block cannot write to `out`; the OSError itself for a full disk."""
     try:
         yield
     except OSError as error:
@@ -24,7 +24,7 @@ def written_to(command: str, out: Path, advice: str) -> Iterator[None]:
 
 
 def replace_file(out: Path, text: str) -> None:
-    """Write a file whole, or leave the one that was there: a disk may fill up meanwhile."""
+    """Replace a file atomically: if the disk fills up, the old one stays."""
     page = Path(os.path.realpath(out))  # a link stays a link
     if page.exists() and not page.is_file():  # a pipe, a terminal
         page.write_text(text, encoding="utf-8")
@@ -35,7 +35,7 @@ def replace_file(out: Path, text: str) -> None:
         if page.exists():
             shutil.copymode(page, new)
         new.replace(page)
-    except PermissionError:  # the file is ours to write, and its folder is not
+    except PermissionError:  # the file is writable, its folder is not
         page.write_text(text, encoding="utf-8")
     finally:
         new.unlink(missing_ok=True)

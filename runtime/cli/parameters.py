@@ -1,4 +1,4 @@
-"""Parameters that several commands take, each with what TAB offers for it."""
+"""Parameters that several commands share, with their shell completion."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def batch_option(help: str = "The lake as batch N published it.", *, required: b
 
 
 def batch_argument(name: str, metavar: str = "BATCH") -> Decorator:
-    """A batch that must be named."""
+    """A required batch number."""
     return click.argument(name, metavar=metavar, type=int, shell_complete=complete_values.batches)
 
 
 def table_option(name: str, metavar: str) -> Decorator:
-    """`--table T`, as often as one likes."""
+    """`--table T`, repeatable."""
     help = "Only this table; may be repeated."
     kind: dict[str, Any] = {"multiple": True, "help": help, "shell_complete": complete_values.bare_tables}
     return click.option("--table", name, metavar=metavar, **kind)

@@ -24,58 +24,58 @@ def plan(invocation: Invocation, check: bool) -> int:
 
     --verbose lists every file.
     """
-    found = invocation.open().plan()
-    notes = found.pop("notes")
+    work = invocation.open().plan()
+    notes = work.pop("notes")
     if invocation.format == "json":
-        emit_json(found)
+        emit_json(work)
     elif invocation.format == "csv":
-        emit_rows(COLUMNS, _files(found), "csv")
+        emit_rows(COLUMNS, _files(work), "csv")
     else:
-        _describe(invocation, found)
+        _describe(invocation, work)
     for note in notes:
         if invocation.format == "table":
             emit(note + "\n")
         else:
             invocation.say(note)
-    return int(check and any(found[kind] for kind in WORK))
+    return int(check and any(work[kind] for kind in WORK))
 
 
-def _describe(invocation: Invocation, found: dict[str, Any]) -> None:
-    if found["files"] and invocation.verbose:
-        emit_rows(COLUMNS, _files(found), "table")
-    elif found["files"]:
+def _describe(invocation: Invocation, work: dict[str, Any]) -> None:
+    if work["files"] and invocation.verbose:
+        emit_rows(COLUMNS, _files(work), "table")
+    elif work["files"]:
         columns = ("reason", "source", "files", "bytes")
-        emit_rows(columns, _grouped(found), "table", right=("files", "bytes"))
-    if found["bad_files"]:
-        unreadable = [(file["path"], file["error"]) for file in found["bad_files"]]
+        emit_rows(columns, _grouped(work), "table", right=("files", "bytes"))
+    if work["bad_files"]:
+        unreadable = [(file["path"], file["error"]) for file in work["bad_files"]]
         emit_rows(("unreadable file", "why"), unreadable, "table")
-    for sentence in _sentences(found):
+    for sentence in _sentences(work):
         emit(sentence + "\n")
 
 
-def _sentences(found: dict[str, Any]) -> Iterator[str]:
-    if found["new_tables"]:
-        yield f"New in the code, to be filled: {', '.join(found['new_tables'])}."
-    if found["changed_schemas"]:
-        names = ", ".join(found["changed_schemas"])
+def _sentences(work: dict[str, Any]) -> Iterator[str]:
+    if work["new_tables"]:
+        yield f"New in the code, to be filled: {', '.join(work['new_tables'])}."
+    if work["changed_schemas"]:
+        names = ", ".join(work["changed_schemas"])
         yield f"Another schema or key in the code: {names}. Rebuild with: run --full-refresh"
-    if found["changed_rules"]:
-        names = ", ".join(found["changed_rules"])
+    if work["changed_rules"]:
+        names = ", ".join(work["changed_rules"])
         yield f"Rules changed: {names}. Old rows stay as they are until: run --full-refresh"
-    if found["unpublished"]:
-        yield f"Written to, but not published, to be rolled back: {', '.join(found['unpublished'])}."
-    if not any(found[kind] for kind in WORK):
+    if work["unpublished"]:
+        yield f"Written to, but not published, to be rolled back: {', '.join(work['unpublished'])}."
+    if not any(work[kind] for kind in WORK):
         yield "Nothing to do."
 
 
-def _files(found: dict[str, Any]) -> list[list[Any]]:
-    return [[file[c] for c in COLUMNS] for file in found["files"]]
+def _files(work: dict[str, Any]) -> list[list[Any]]:
+    return [[file[c] for c in COLUMNS] for file in work["files"]]
 
 
-def _grouped(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+def _grouped(work: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     files: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
-    for file in found["files"]:
+    for file in work["files"]:
         files[file["reason"], file["source"]] += 1
         sizes[file["reason"], file["source"]] += file["bytes"]
     return [(*group, f"{n:,}", size_text(sizes[group])) for group, n in files.items()]

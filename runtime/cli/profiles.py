@@ -12,14 +12,14 @@ COUNTED = PART[2:]
 
 
 def lines_of(profile: Mapping[str, Any]) -> Iterator[str]:
-    """A table of the parts, in the order they came, and the whole below."""
+    """A table of the parts in order, and their total below."""
     rows = [shown(part) for part in profile["parts"]]
-    whole = shown({"step": "in all", "seconds": profile["seconds"], "cpu": profile["cpu"]})
-    yield from aligned(PART, [*rows, whole], COUNTED)
+    total = shown({"step": "in all", "seconds": profile["seconds"], "cpu": profile["cpu"]})
+    yield from aligned(PART, [*rows, total], COUNTED)
 
 
 def shown(part: Mapping[str, Any]) -> list[str]:
-    """A part as text, nothing where nobody counted."""
+    """A part as text, empty where there is no count."""
     return [_text(part.get(name)) for name in PART]
 
 

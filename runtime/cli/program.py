@@ -32,10 +32,9 @@ SECTIONS: dict[str, list[Command]] = {
 
 
 class Program(click.Group):
-    """The commands under their sections, then the options that all of them take."""
+    """The command group; its help lists the commands by section, then the shared options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The sections, and the shared options."""
         width = max(len(name) for name in self.commands)
         for title, commands in SECTIONS.items():
             with formatter.section(title):

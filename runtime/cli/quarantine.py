@@ -1,4 +1,4 @@
-"""`quarantine`: what was rejected and why, and trying it again."""
+"""`quarantine`: rejected records, their reasons, and retrying them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runtime.text.values import visible
 REASON = ("reason", "records", "sources", "batches", "first", "last")
 RECORD = ("source", "file", "line", "batch_id", "reasons", "raw")
 EMPTY = "The quarantine is empty."
-LONGEST = 2_000  # characters of a record that a person is shown
+LONGEST = 2_000  # characters of a record in table format
 
 
 @command
@@ -29,14 +29,14 @@ def list_(invocation: Invocation) -> None:
 
     A record that broke several rules counts under each of them.
     """
-    found = invocation.open().quarantine.reasons()
-    if invocation.format == "table" and not found:
+    rows = invocation.open().quarantine.reasons()
+    if invocation.format == "table" and not rows:
         emit(EMPTY + "\n")
     elif invocation.format == "table":
-        emit_rows(REASON, [_reason(row) for row in found], "table")
-        invocation.say(f"next: {invocation.next_command('quarantine show ' + found[0]['reason'])}")
+        emit_rows(REASON, [_reason(row) for row in rows], "table")
+        invocation.say(f"next: {invocation.next_command('quarantine show ' + rows[0]['reason'])}")
     else:
-        emit_rows(REASON, [[row[c] for c in REASON] for row in found], invocation.format)
+        emit_rows(REASON, [[row[c] for c in REASON] for row in rows], invocation.format)
 
 
 @command
@@ -51,14 +51,14 @@ def show(invocation: Invocation, reason: tuple[str, ...], batch: int | None, lim
     from runtime.upkeep.quarantine import SHOWN
 
     most = limit or SHOWN
-    found = invocation.open().quarantine.records(*reason, batch=batch, limit=most + 1)
+    rows = invocation.open().quarantine.records(*reason, batch=batch, limit=most + 1)
     if invocation.format == "table":
-        emit_lines(line for row in found[:most] for line in _record(row))
+        emit_lines(line for row in rows[:most] for line in _record(row))
     else:
-        emit_rows(RECORD, [[row[c] for c in RECORD] for row in found[:most]], invocation.format)
-    if not found:
+        emit_rows(RECORD, [[row[c] for c in RECORD] for row in rows[:most]], invocation.format)
+    if not rows:
         invocation.say("No such record is in quarantine.")
-    elif len(found) > most:
+    elif len(rows) > most:
         invocation.say(f"(the first {count(most, 'record')}; --limit shows more)")
 
 
@@ -93,17 +93,17 @@ def _outcome(records: dict[str, int], *, published: bool) -> str:
 
 
 def _reason(row: dict[str, Any]) -> list[Any]:
-    shown = {
+    texts = {
         **row,
         "sources": ", ".join(row["sources"]),
         "batches": ranges(row["batches"]),
         **{c: row[c] and f"{row[c]:%Y-%m-%d %H:%M}" for c in ("first", "last")},
     }
-    return [shown[c] for c in REASON]
+    return [texts[c] for c in REASON]
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """`1-3, 7`: ascending numbers, neighbours put together."""
+    """Ascending numbers with runs joined: `1-3, 7`."""
     runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 

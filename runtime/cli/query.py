@@ -46,11 +46,11 @@ def query(invocation: Invocation, sql: str | None, batch: int | None, as_of: str
 
 
 def answer(invocation: Invocation, snapshot: Snapshot, statement: str) -> None:
-    """Print the rows of one reading statement in the form asked for. Raises UsageError."""
+    """Run one reading statement and print its rows. Raises UsageError."""
     begun = time.monotonic()
     rows = _ask(invocation, snapshot, statement)
     if invocation.format == "table" and rows.column_names in EXPLAINED:
-        # A plan is a drawing of many lines.
+        # A query plan is a drawing of many lines.
         emit_lines(visible(str(text), keep="\n") for text in rows.column(-1).to_pylist())
         return
     emit_rows(rows.column_names, _rows(rows), invocation.format)
@@ -75,7 +75,7 @@ def _ask(invocation: Invocation, snapshot: Snapshot, statement: str) -> pyarrow.
 
 
 def _rows(table: pyarrow.Table) -> Iterator[tuple[Any, ...]]:
-    """The rows, some at a time: as Python values they take many times the memory."""
+    """The rows, a batch at a time: as Python values they take many times the memory."""
     import pyarrow as pa
 
     for name, kind in zip(range(table.num_columns), table.schema.types, strict=True):

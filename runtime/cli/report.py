@@ -46,9 +46,9 @@ def report(invocation: Invocation, out: Path, batch: int | None) -> None:
 
 
 def _try(out: Path) -> None:
-    """Raises OSError where the page cannot be written: before it is computed, which may take a while."""
+    """Raises OSError where the page cannot be written, before it is computed."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    page = Path(os.path.realpath(out))  # a link to a page that is yet to come stays a link
+    page = Path(os.path.realpath(out))  # a link to a file that does not exist yet stays a link
     if not page.exists():
         page.touch()
         page.unlink()

@@ -1,4 +1,4 @@
-"""`restore`: all tables back to what they held at a batch."""
+"""`restore`: all tables back to their rows at a batch."""
 
 from __future__ import annotations
 
@@ -32,46 +32,46 @@ def restore(invocation: Invocation, batch: int, yes: bool, dry_run: bool, allow_
     again; the next run takes them in. Exits 2 when some are no longer at their source.
     """
     lake = invocation.open()
-    found = lake.restore(batch, dry_run=True)
-    refused = bool(found.unavailable) and not allow_unavailable
-    if not dry_run and not refused and not found.is_empty:
+    result = lake.restore(batch, dry_run=True)
+    refused = bool(result.unavailable) and not allow_unavailable
+    if not dry_run and not refused and not result.is_empty:
         if invocation.format == "table":
-            _describe(found)
+            _describe(result)
         if not confirmed(f"Put the lake back to batch {batch}?", yes=yes):
             return DECLINED
     if not dry_run:
         with display(invocation, lake.tables) as progress:
-            found = lake.restore(
-                batch, allow_unavailable=allow_unavailable, since=found.since, progress=progress
+            result = lake.restore(
+                batch, allow_unavailable=allow_unavailable, since=result.since, progress=progress
             )
-    _show(invocation, found, dry_run=dry_run)
+    _show(invocation, result, dry_run=dry_run)
     return 0
 
 
-def _show(invocation: Invocation, found: Restoration, *, dry_run: bool) -> None:
+def _show(invocation: Invocation, result: Restoration, *, dry_run: bool) -> None:
     if invocation.format == "json":
-        emit_json(_as_json(found))
+        emit_json(_as_json(result))
     elif invocation.format == "csv":
-        emit_rows(("table", "rows_before", "rows_after"), [(n, *r) for n, r in found.rows.items()], "csv")
-    elif dry_run and not found.is_empty:
-        _describe(found)
-    if found.is_empty:
-        invocation.say(f"The lake is at batch {found.batch_id} already: nothing to do.")
-    if found.state is not None:
-        invocation.say(f"batch {found.state.batch_id}: the lake is back at batch {found.batch_id}")
+        emit_rows(("table", "rows_before", "rows_after"), [(n, *r) for n, r in result.rows.items()], "csv")
+    elif dry_run and not result.is_empty:
+        _describe(result)
+    if result.is_empty:
+        invocation.say(f"The lake is at batch {result.batch_id} already: nothing to do.")
+    if result.state is not None:
+        invocation.say(f"batch {result.state.batch_id}: the lake is back at batch {result.batch_id}")
         invocation.say(f"next: {invocation.next_command('plan')}")
 
 
-def _describe(found: Restoration) -> None:
+def _describe(result: Restoration) -> None:
     """The tables whose number of rows changes, then the files that become new."""
-    rows = [(n, _number(now), _number(then)) for n, (now, then) in found.rows.items()]
+    rows = [(n, _number(now), _number(then)) for n, (now, then) in result.rows.items()]
     emit_rows(ROWS, rows, "table", right=ROWS[1:])
     emit("\n")
-    again = count(len(found.new_again), "file")
-    emit(f"{again} taken in after batch {found.batch_id} would be new again.\n")
-    missing = dict(found.unavailable)
-    if found.new_again:
-        files = [(d.uri, missing.get(d, "is there")) for d in found.new_again]
+    again = count(len(result.new_again), "file")
+    emit(f"{again} taken in after batch {result.batch_id} would be new again.\n")
+    missing = dict(result.unavailable)
+    if result.new_again:
+        files = [(d.uri, missing.get(d, "is there")) for d in result.new_again]
         emit_rows(("file", "at its source"), files, "table")
 
 
@@ -79,12 +79,12 @@ def _number(rows: int | None) -> str | None:
     return None if rows is None else f"{rows:,}"
 
 
-def _as_json(found: Restoration) -> dict[str, Any]:
+def _as_json(result: Restoration) -> dict[str, Any]:
     return {
-        "batch_id": None if found.state is None else found.state.batch_id,
-        "restored": found.batch_id,
-        "since": found.since,
-        "tables": {n: {"rows_before": a, "rows_after": b} for n, (a, b) in found.rows.items()},
-        "new_again": [{"path": d.uri, "source": d.source, "delivery": d.delivery} for d in found.new_again],
-        "unavailable": [{"path": d.uri, "source": d.source, "why": why} for d, why in found.unavailable],
+        "batch_id": None if result.state is None else result.state.batch_id,
+        "restored": result.batch_id,
+        "since": result.since,
+        "tables": {n: {"rows_before": a, "rows_after": b} for n, (a, b) in result.rows.items()},
+        "new_again": [{"path": d.uri, "source": d.source, "delivery": d.delivery} for d in result.new_again],
+        "unavailable": [{"path": d.uri, "source": d.source, "why": why} for d, why in result.unavailable],
     }

@@ -1,4 +1,4 @@
-"""`run`: bring the lake up to date, once or again and again."""
+"""`run`: bring the lake up to date, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def run(
     """
     if watch is not None and options["full_refresh"]:
         raise UsageError("--watch and --full-refresh: rebuild once, then watch.")
-    limits.require_threads_and_memory()  # also delta-rs, which claims the lease, waits for threads for ever
+    limits.require_threads_and_memory()  # delta-rs, which claims the lease, blocks for ever without threads
     if watch is not None and again is not None:
         raise UsageError("--watch and --again: take the files in again once, then watch.")
     lake = invocation.open()
-    told = set[str]()
+    printed = set[str]()
     for first, report in _reports(invocation, lake, watch, again, options):
         for note in dict.fromkeys(report.notes):
-            if note not in told:
+            if note not in printed:
                 invocation.say(note)
-        told.update(report.notes)
+        printed.update(report.notes)
         _show(invocation, lake, report, first=first)
         code = _code(report, fail_on_quarantine=fail_on_quarantine)
         if watch is None or (fail_on_quarantine and _quarantined(report)):
@@ -81,19 +81,19 @@ def run(
 def _reports(
     invocation: Invocation, lake: Lakehouse, watch: float | None, again: str | None, options: dict[str, bool]
 ) -> Iterator[tuple[bool, Report]]:
-    """A report per run, and whether it is the first. While watching, what may pass is waited out."""
+    """A report per run, and whether it is the first. While watching, temporary errors are retried."""
     from runtime.process import profiling
 
     first = True
     while True:
         begun = time.monotonic()
         try:
-            wanted = options.get("profile", False)
-            with profiling.taken(wanted, since_start=first), display(invocation, lake.tables) as progress:
+            profile = options.get("profile", False)
+            with profiling.taken(profile, since_start=first), display(invocation, lake.tables) as progress:
                 report = lake.run(progress=progress, once=watch is None, again=again, **options)
             yield first, report
         except (LeaseHeld, SourceError, ConfigError) as error:
-            # Sources that never were there are a mistake; those that went away may come back.
+            # A source missing at the first run is a mistake; one that disappears later may come back.
             if watch is None or (first and isinstance(error, ConfigError)):
                 raise
             warn(f"error: {error} Trying again in {watch:g} s.")
@@ -102,7 +102,7 @@ def _reports(
 
 
 def _show(invocation: Invocation, lake: Lakehouse, report: Report, *, first: bool) -> None:
-    """The report in the format asked for; each batch's summary has been shown already."""
+    """Print the report; the summary of each batch is already printed."""
     if invocation.format == "json":
         emit_json(report.as_json(), lines=True)
     elif invocation.format == "csv":

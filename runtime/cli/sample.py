@@ -1,4 +1,4 @@
-"""`sample`: data of our own to try everything with."""
+"""`sample`: generated data to try the lakehouse with."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sample(invocation: Invocation, out: Path, **arguments: Any) -> None:
     where = shlex.quote(str(out / "song_data")), shlex.quote(str(out / "log_data"))
     words = f"run --song-data {where[0]} --log-data {where[1]}"
     if arguments["dirty"] and invocation.target is None and invocation.lake is None:
-        words += f" --lake {shlex.quote(str(out / 'lakehouse'))}"  # not into the lake of other data
+        words += f" --lake {shlex.quote(str(out / 'lakehouse'))}"  # not into a lake with other data
     invocation.say(f"next: {invocation.next_command(words)}")
 
 
@@ -66,10 +66,10 @@ def _progress(invocation: Invocation) -> Iterator[ProgressCallback | None]:
         return
     from runtime.cli.bars import bars
 
-    with bars() as shown:
-        task = shown.add_task("events", total=None, of="")
+    with bars() as progress:
+        task = progress.add_task("events", total=None, of="")
 
         def on_progress(done: int, of: int) -> None:
-            shown.update(task, completed=done, total=of, of=f"{of:,}")
+            progress.update(task, completed=done, total=of, of=f"{of:,}")
 
         yield on_progress

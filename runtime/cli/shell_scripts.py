@@ -1,8 +1,8 @@
-"""Completion in bash, zsh and fish of `python lakehouse.py …`, on click's own.
+"""Completion of `python lakehouse.py …` in bash, zsh and fish, based on click's.
 
-A shell asks for its script once, and after that at every TAB, both through a variable of the environment:
-what is completed is a Python program, so there is no command of our own name to ask. The script answers for
-this lakehouse.py only, whatever path leads to it, and leaves every other use of python to the shell.
+A shell requests the script once and completions at every TAB, both through an environment variable. The
+completed command is `python`, so the script completes this lakehouse.py only, by any path to it, and leaves
+every other use of python to the shell.
 """
 
 from __future__ import annotations
@@ -119,17 +119,17 @@ end
 
 
 class _Shell(ShellComplete):
-    """What is the same for all: the script's own names, and the words after `python lakehouse.py`."""
+    """The parts common to all shells: names in the script, and the words after `python lakehouse.py`."""
 
     template: ClassVar[str]
 
     def source(self) -> str:
-        """The script that a shell evaluates. It starts this very Python, whatever is active later."""
+        """The script that a shell evaluates. It always starts the current Python interpreter."""
         paths = {"python": shlex.quote(sys.executable), "script": shlex.quote(str(SCRIPT))}
         return self.template % {**paths, "asked": COMPLETION}
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The whole words, and the one being typed: the line goes up to the cursor."""
+        """The complete words, and the one at the cursor, where the line ends."""
         line = os.environ.get("_LAKEHOUSE_LINE", "")
         words = split_arg_string(line)[2:]
         if not words or line[-1:].isspace():
@@ -150,9 +150,9 @@ class _Fish(_Shell, FishComplete):
 
 
 def complete(invocation: str) -> int:
-    """Answer a shell: `bash_source` gives its script, `bash_complete` what fits the line so far.
+    """Answer a shell: `bash_source` prints its script, `bash_complete` the completions of the line.
 
-    Gives the exit code, 2 for a shell that is not known.
+    Returns the exit code, 2 for an unknown shell.
     """
     for shell in (_Bash, _Zsh, _Fish):
         add_completion_class(shell)

@@ -1,4 +1,4 @@
-"""`status`: what is in the lake."""
+"""`status`: tables, batches, quarantine and lease of the lake."""
 
 from __future__ import annotations
 

@@ -31,17 +31,17 @@ def trace(invocation: Invocation, table: str, key: str, batch: int | None) -> No
     quarantine; for a user, every event that changed the row; for a play without a song, the nearest songs.
     csv lists the records only.
     """
-    found = invocation.open().trace(table, key, batch=batch)
+    traced = invocation.open().trace(table, key, batch=batch)
     if invocation.format == "json":
-        emit_json(as_json(found.as_dict()))
+        emit_json(as_json(traced.as_dict()))
     elif invocation.format == "csv":
-        emit_rows(RECORD, _records(found), "csv")
+        emit_rows(RECORD, _records(traced), "csv")
     else:
-        emit_lines(found.lines())
+        emit_lines(traced.lines())
 
 
-def _records(found: Trace) -> Iterator[tuple[object, ...]]:
-    for record in dict.fromkeys(found.records):
+def _records(traced: Trace) -> Iterator[tuple[object, ...]]:
+    for record in dict.fromkeys(traced.records):
         yield tuple(_cell(record, name) for name in RECORD)
 
 

@@ -1,4 +1,4 @@
-"""`unlock`: release the lease of a run that is gone."""
+"""`unlock`: release the lease of a dead run."""
 
 from __future__ import annotations
 

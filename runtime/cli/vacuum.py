@@ -1,4 +1,4 @@
-"""`vacuum`: remove files that no batch we keep reads."""
+"""`vacuum`: remove files that no retained batch reads."""
 
 from __future__ import annotations
 
@@ -33,53 +33,53 @@ def vacuum(invocation: Invocation, yes: bool, dry_run: bool, history_days: int |
     without history_days all do, and only what killed runs left behind is removed.
     """
     lake = invocation.open()
-    found = lake.vacuum(history_days=history_days, dry_run=True)
-    if not dry_run and not found.is_empty:
+    clearance = lake.vacuum(history_days=history_days, dry_run=True)
+    if not dry_run and not clearance.is_empty:
         if invocation.format == "table":
-            _describe(found)
-        if not confirmed(f"{_sentence(found)} Remove them for good?", yes=yes):
+            _describe(clearance)
+        if not confirmed(f"{_sentence(clearance)} Remove them for good?", yes=yes):
             return DECLINED
         with display(invocation, lake.tables) as progress:
-            found = lake.vacuum(history_days=history_days, since=found.since, progress=progress)
-    _show(invocation, found)
+            clearance = lake.vacuum(history_days=history_days, since=clearance.since, progress=progress)
+    _show(invocation, clearance)
     return 0
 
 
-def _show(invocation: Invocation, found: Clearance) -> None:
+def _show(invocation: Invocation, clearance: Clearance) -> None:
     if invocation.format == "json":
-        emit_json(_as_json(found))
+        emit_json(_as_json(clearance))
     elif invocation.format == "csv":
-        emit_rows(("table", "files", "bytes"), _sizes(found), "csv")
-    elif not found.done and not found.is_empty:
-        _describe(found)
-    if found.is_empty:
+        emit_rows(("table", "files", "bytes"), _sizes(clearance), "csv")
+    elif not clearance.done and not clearance.is_empty:
+        _describe(clearance)
+    if clearance.is_empty:
         invocation.say("Nothing to remove.")
-    elif found.done:
-        invocation.say(f"Removed {_amount(found)}.")
+    elif clearance.done:
+        invocation.say(f"Removed {_amount(clearance)}.")
 
 
-def _describe(found: Clearance) -> None:
-    """The batches, then the files by table."""
-    listed = ", ".join(map(str, found.batches)) or "none"
+def _describe(clearance: Clearance) -> None:
+    """Print the batches that become unreadable, then the files by table."""
+    listed = ", ".join(map(str, clearance.batches)) or "none"
     emit(f"Batches that would become unreadable: {listed}.\n\n")
-    rows = [(name, f"{files:,}", size_text(bytes_)) for name, files, bytes_ in _sizes(found) if files]
+    rows = [(name, f"{files:,}", size_text(bytes_)) for name, files, bytes_ in _sizes(clearance) if files]
     emit_rows(("table", "files", "bytes"), rows, "table", right=("files", "bytes"))
 
 
-def _sentence(found: Clearance) -> str:
-    lost = len(found.batches)
-    return f"{lost:,} batch{'' if lost == 1 else 'es'} would become unreadable, {_amount(found)} removed."
+def _sentence(clearance: Clearance) -> str:
+    lost = len(clearance.batches)
+    return f"{lost:,} batch{'' if lost == 1 else 'es'} would become unreadable, {_amount(clearance)} removed."
 
 
-def _amount(found: Clearance) -> str:
-    sizes = _sizes(found)
+def _amount(clearance: Clearance) -> str:
+    sizes = _sizes(clearance)
     return f"{count(sum(files for _, files, _ in sizes), 'file')}, {size_text(sum(b for *_, b in sizes))}"
 
 
-def _sizes(found: Clearance) -> list[tuple[str, int, int]]:
-    return [(name, len(files), sum(files.values())) for name, files in found.files.items()]
+def _sizes(clearance: Clearance) -> list[tuple[str, int, int]]:
+    return [(name, len(files), sum(files.values())) for name, files in clearance.files.items()]
 
 
-def _as_json(found: Clearance) -> dict[str, Any]:
-    tables = {name: {"files": files, "bytes": bytes_} for name, files, bytes_ in _sizes(found)}
-    return {"done": found.done, "unreadable": list(found.batches), "tables": tables}
+def _as_json(clearance: Clearance) -> dict[str, Any]:
+    tables = {name: {"files": files, "bytes": bytes_} for name, files, bytes_ in _sizes(clearance)}
+    return {"done": clearance.done, "unreadable": list(clearance.batches), "tables": tables}

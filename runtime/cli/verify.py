@@ -14,7 +14,7 @@ from runtime.text.values import visible
 from runtime.verify.verdict import Check, Verdict
 
 COLUMNS = ("check", "table", "ok", "found", "detail")
-ALWAYS = ("rules",)  # questions whose answer is told even where it is no damage
+ALWAYS = ("rules",)  # checks printed even without damage
 
 
 @command
@@ -28,31 +28,31 @@ def verify(invocation: Invocation, table: tuple[str, ...]) -> int:
     """
     lake = invocation.open()
     with display(invocation, lake.tables) as progress:
-        found = lake.verify(table, progress=progress)
+        verdict = lake.verify(table, progress=progress)
     if invocation.format == "json":
-        emit_json(found.as_json())
+        emit_json(verdict.as_json())
     elif invocation.format == "csv":
-        emit_rows(COLUMNS, [[getattr(c, name) for name in COLUMNS] for c in found.checks], "csv")
+        emit_rows(COLUMNS, [[getattr(c, name) for name in COLUMNS] for c in verdict.checks], "csv")
     else:
-        emit_lines(_told(found, each=invocation.verbose))
-    wrong = sum(not check.ok for check in found.checks) - (found.refused is not None)
-    if found.refused and not wrong:
-        raise found.refused  # what could be asked has been answered
-    verdict = f"{count(wrong, 'check')} found damage" if wrong else "nothing is damaged"
-    invocation.say(f"batch {found.batch_id}: {count(len(found.checks), 'check')}, {verdict}")
-    return int(not found.ok)
+        emit_lines(_told(verdict, each=invocation.verbose))
+    wrong = sum(not check.ok for check in verdict.checks) - (verdict.refused is not None)
+    if verdict.refused and not wrong:
+        raise verdict.refused  # every other check has passed
+    outcome = f"{count(wrong, 'check')} found damage" if wrong else "nothing is damaged"
+    invocation.say(f"batch {verdict.batch_id}: {count(len(verdict.checks), 'check')}, {outcome}")
+    return int(not verdict.ok)
 
 
 def _told(verdict: Verdict, *, each: bool) -> Iterator[str]:
-    """A line a question, and what there is to say about each table."""
+    """A line per check, and the details of each table."""
     checks = verdict.checks
-    for question in dict.fromkeys(check.check for check in checks):
-        invocation = [check for check in checks if check.check == question]
-        quiet = [] if each else [c for c in invocation if c.ok and not c.detail and question not in ALWAYS]
+    for name in dict.fromkeys(check.check for check in checks):
+        results = [check for check in checks if check.check == name]
+        quiet = [] if each else [c for c in results if c.ok and not c.detail and name not in ALWAYS]
         if quiet:
             tables = count(len({c.table for c in quiet}), "table") if quiet[0].table else quiet[0].found
-            yield f"{'ok':9}{question:12}{tables}"
-        for check in invocation:
+            yield f"{'ok':9}{name:12}{tables}"
+        for check in results:
             if check not in quiet:
                 yield from _lines(check, "unknown" if verdict.refused and check is checks[-1] else "DAMAGED")
 

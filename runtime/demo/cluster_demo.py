@@ -1,7 +1,7 @@
-"""`make cluster-demo`: the sample on a real Spark cluster, on this machine, and the same gold as on Sail.
+"""`make cluster-demo`: run the sample on a Spark cluster on this machine, and compare gold with Sail.
 
-A master and two workers of PySpark's own, each a process; spark-submit; executors that get Delta's jars
-from the driver and the project as a zip. All of it is in `data/cluster-demo`, and ends with the demo.
+A master and two workers from PySpark, each a process; spark-submit; executors that get Delta's jars from the
+driver and the project as a zip. All files are in `data/cluster-demo`; the cluster ends with the demo.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FOLDER = DATA / "cluster-demo"
 SAMPLE, MARK = FOLDER / "sample", FOLDER / ".demo"
 LAKE, SECOND = FOLDER / "lakehouse", FOLDER / "lakehouse-sail"
 PACKAGE = Path("dist/sparkify-lakehouse.zip")
-# Small data is over before what suits large data has paid: more tasks, plans made anew, compiled stages and
-# expressions. And nobody looks at a driver's pages in half a minute.
+# Settings for large data do not pay on small data: more tasks, adaptive plans, compiled code. The web
+# pages of the driver have no use in half a minute.
 SMALL = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
@@ -37,12 +37,12 @@ SMALL = {
 
 
 def main() -> int:
-    """Run the demo; gives the exit code of the first command that failed, or 0."""
+    """Run the demo; returns the exit code of the first failed command, or 0."""
     return ended(demonstrate)
 
 
 def demonstrate() -> None:
-    """Sample data, a cluster, a run on it, a run on Sail, and their gold tables side by side."""
+    """Make sample data, run it on a cluster and on Sail, and compare the gold tables."""
     require_java()
     start_afresh()
     begun = time.monotonic()
@@ -74,7 +74,7 @@ def compare() -> None:
 
 
 def submit(cluster: Cluster, *words: str) -> None:
-    """Show a spark-submit, run it, let its output through. Raises Stopped."""
+    """Print a spark-submit command and run it. Raises Stopped."""
     command = submission(cluster, *words)
     say(f"$ spark-submit {shlex.join(command[1:])}")
     done = subprocess.run(command, env=submitting(), check=False)
@@ -83,7 +83,7 @@ def submit(cluster: Cluster, *words: str) -> None:
 
 
 def submission(cluster: Cluster, *words: str, package: Path = PACKAGE) -> list[str]:
-    """A spark-submit of a command to the cluster, with what suits a small sample and a short run."""
+    """The spark-submit command line, with settings for a small sample and a short run."""
     listed = [
         *("--master", cluster.url, "--driver-memory", "1g", "--executor-memory", "1g"),
         *("--py-files", str(package)),
@@ -95,14 +95,14 @@ def submission(cluster: Cluster, *words: str, package: Path = PACKAGE) -> list[s
 
 
 def submitting(**more: str) -> dict[str, str]:
-    """The environment of a spark-submit that stays on this machine."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("LAKEHOUSE_") and k != "SPARK_HOME"}
+    """The environment of a spark-submit on the loopback interface."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAKEHOUSE_") and k != "SPARK_HOME"}
     python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-    return {**kept, "SPARK_LOCAL_IP": LOOPBACK, **python, **more}
+    return {**inherited, "SPARK_LOCAL_IP": LOOPBACK, **python, **more}
 
 
 def start_afresh() -> None:
-    """Delete what an earlier demo left. Raises UsageError for a folder that is no demo's."""
+    """Delete the folder of an earlier demo. Raises UsageError if the demo did not make it."""
     if FOLDER.exists() and not MARK.exists():
         raise UsageError(f"{FOLDER} is there already, and the demo did not make it. Move it away.")
     shutil.rmtree(FOLDER, ignore_errors=True)

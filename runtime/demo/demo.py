@@ -1,8 +1,8 @@
-"""`make demo`: the first two minutes, as commands a person would type and what they answer.
+"""`make demo`: the first two minutes, as the commands of a user and their output.
 
-Everything it makes is under `data/`: sample data in `data/sample`, the lake in `data/lakehouse`, a second
-lake beside it, and a page about the lake in `data/report.html`. A rerun starts afresh, and deletes a lake
-only when it holds the sample and nothing else.
+It writes below `data/` only: sample data in `data/sample`, the lake in `data/lakehouse`, a second lake next
+to it, and a page about the lake in `data/report.html`. A rerun starts from scratch, and deletes a lake only
+when all its data comes from the sample.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ FOREIGN = """
 
 
 class Stopped(Exception):
-    """A command of the demo failed; it said why itself. `code` is its exit code."""
+    """A command of the demo failed and has printed why. `code`: its exit code."""
 
     def __init__(self, code: int) -> None:
         self.code = code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; gives the exit code of the first command that failed, or 0."""
+    """Run the demo; returns the exit code of the first failed command, or 0."""
     parser = argparse.ArgumentParser(prog="python -m runtime.demo", description="The first two minutes.")
     parser.add_argument("--engine", choices=("sail", "spark"), default="sail")
     engine = parser.parse_args(arguments).engine
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def ended(demonstration: Callable[[], None]) -> int:
-    """Go through a demonstration; an error is told, and its exit code given."""
+    """Run a demonstration; prints an error and returns its exit code."""
     try:
         demonstration()
     except Stopped as stopped:
@@ -67,7 +67,7 @@ def ended(demonstration: Callable[[], None]) -> int:
 
 
 def demonstrate(engine: str) -> None:
-    """All steps, the lake on one engine and the second lake on the other."""
+    """Run all steps, the lake on one engine and the second lake on the other."""
     other = "spark" if engine == "sail" else "sail"
     if engine == "spark":
         require_java()
@@ -94,7 +94,7 @@ def demonstrate(engine: str) -> None:
 
 
 def first_day_to_last(engine: list[str]) -> None:
-    """Sample data, a first run, one more day, and the way back."""
+    """Make sample data, run, deliver one more day, run, and query an earlier batch."""
     say("1. Sample data of our own: 500 songs, and a log file for each of 30 days. The last is kept back.")
     lakehouse("sample", "--out", str(SAMPLE), "--events", "10000")
     last = max((SAMPLE / "log_data").rglob("*.json"))
@@ -110,7 +110,7 @@ def first_day_to_last(engine: list[str]) -> None:
 
 
 def on_both_engines(other: str, second: Path) -> None:
-    """The same data on the other engine, in one batch. Raises CheckFailed when a gold table differs."""
+    """Run the same data on the other engine, in one batch. Raises CheckFailed when gold differs."""
     from lakehouse import Lakehouse
 
     say(f"\n6. The same data on {other.capitalize()}, in one batch, into a lake of its own.")
@@ -123,7 +123,7 @@ def on_both_engines(other: str, second: Path) -> None:
 
 
 def different(left: Lake, right: Lake, tables: Iterable[str]) -> Iterator[str]:
-    """The tables whose rows differ in a column without a leading `_`, each row counted."""
+    """The tables whose rows differ, compared as multisets without columns with a leading `_`."""
     import duckdb
 
     for name in tables:
@@ -138,7 +138,7 @@ def different(left: Lake, right: Lake, tables: Iterable[str]) -> Iterator[str]:
 
 
 def start_afresh(lakes: Sequence[Path]) -> None:
-    """Delete the lakes of an earlier demo. Raises UsageError for one that holds anything else."""
+    """Delete the lakes of an earlier demo. Raises UsageError for a lake with other data."""
     for lake in lakes:
         if lake.exists() and (why := why_not_ours(lake)):
             raise UsageError(f"{lake} {why}. Move it away or delete it, then start the demo again.")
@@ -159,16 +159,16 @@ def why_not_ours(lake: Path) -> str | None:
         return f"is being written to by process {lease['pid']} on {lease['host']}"
     if opened.upkeep()["last"] is None:
         return None
-    # Where the sample was when the lake was made: the folder of the project may have moved since.
+    # The path of the sample when the lake was made: the project may have moved since.
     sample = MARK.read_text().strip().replace("'", "''")
     foreign = opened.sql(FOREIGN.format(sample=sample)).to_pylist()
     return f"holds more than the demo's sample: {foreign[0]['_source_file']}" if foreign else None
 
 
 def lakehouse(*words: str) -> None:
-    """Show a command as a person types it, run it, let its output through. Raises Stopped."""
+    """Print a command as a user types it, and run it. Raises Stopped."""
     say(f"$ python lakehouse.py {shlex.join(words)}".replace(shlex.quote(LEVELS), f'"{LEVELS}"'))
-    # A setting in the reader's environment would lead the commands to another lake.
+    # A setting in the user's environment would point the commands at another lake.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEHOUSE_")}
     done = subprocess.run([sys.executable, "lakehouse.py", *words], env=environment, check=False)
     if done.returncode:
@@ -176,12 +176,12 @@ def lakehouse(*words: str) -> None:
 
 
 def move(file: Path, to: Path) -> None:
-    """Deliver a file, or take it back."""
+    """Move a file, printed as the shell command."""
     say(f"$ mv {file} {to.parent}/")
     file.rename(to)
 
 
 def say(line: str) -> None:
-    """A line on stdout, before whatever a command writes next."""
+    """Print a line and flush it, before the output of the next command."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

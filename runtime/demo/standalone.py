@@ -1,7 +1,7 @@
-"""A Spark cluster of one's own on this machine: the standalone master and workers that PySpark ships.
+"""A local Spark cluster: the standalone master and workers that PySpark ships.
 
-For trying what a cluster does: real executors in processes of their own, which can be killed. It listens
-on 127.0.0.1 only.
+It shows the behaviour of a cluster: executors are separate processes, which can be killed. It listens on
+127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from runtime.errors import EngineError
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 180.0  # seconds for a process to say that it is up: 4 when nothing else runs
-# A JVM that lives for a minute earns nothing with its second compiler, which takes half of the CPU; nor with
-# verifying the classes of Spark's own jars.
+PATIENCE = 180.0  # seconds for a process to start: 4 on an idle machine
+# A JVM that lives for a minute gains nothing from its second compiler, which takes half of the CPU, nor from
+# verifying the classes of Spark's jars.
 SHORT = (
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 )
@@ -31,7 +31,7 @@ WORKER_IS_UP = re.compile(r"Successfully registered with master")
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running cluster: its address, as `--master` takes it, and its processes."""
+    """A running cluster: its URL for `--master`, and its processes."""
 
     url: str
     master: subprocess.Popen[bytes]
@@ -40,9 +40,9 @@ class Cluster:
 
 @contextmanager
 def running(folder: Path, *, workers: int = 2, cores: int = 1, memory: str = "1g") -> Iterator[Cluster]:
-    """A master and workers, each with these cores and this memory, for as long as the block runs.
+    """A master and workers with these cores and this memory each, stopped after the block.
 
-    What they log and keep is in `folder`. Raises EngineError when one does not start.
+    Their logs and work files are in `folder`. Raises EngineError when one does not start.
     """
     started = list[subprocess.Popen[bytes]]()
     try:
@@ -57,14 +57,14 @@ def running(folder: Path, *, workers: int = 2, cores: int = 1, memory: str = "1g
             _wait(process, folder / f"worker-{number}.log", WORKER_IS_UP)
         yield Cluster(url, started[0], started[1:])
     finally:
-        for process in reversed(started):  # a worker ends its executors
+        for process in reversed(started):  # workers first: each ends its executors
             process.terminate()
         for process in started:
             process.wait()
 
 
 def spark_program(name: str) -> Path:
-    """A program of the installed PySpark, as `spark-submit`."""
+    """The path of a program of the installed PySpark, such as `spark-submit`."""
     package = find_spec("pyspark")
     assert package is not None
     assert package.origin is not None
@@ -74,7 +74,7 @@ def spark_program(name: str) -> Path:
 def _start(words: Sequence[str], folder: Path, name: str) -> subprocess.Popen[bytes]:
     ours = {"SPARK_LOCAL_IP": LOOPBACK, "SPARK_LOCAL_DIRS": str(folder), "SPARK_DAEMON_JAVA_OPTS": SHORT}
     environment = {**os.environ, **ours, "SPARK_DAEMON_MEMORY": "256m"}
-    environment.pop("SPARK_HOME", None)  # another Spark's
+    environment.pop("SPARK_HOME", None)  # may be another version of Spark
     program, *options = words
     command = [str(spark_program("spark-class")), f"org.apache.spark.deploy.{program}", *options]
     with (folder / f"{name}.log").open("wb") as log:
@@ -82,11 +82,11 @@ def _start(words: Sequence[str], folder: Path, name: str) -> subprocess.Popen[by
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path, is_up: re.Pattern[str]) -> str:
-    """The address in the line that says it is up, or the line itself."""
+    """Wait for a log line that matches `is_up`; returns its last group, or the match."""
     begun = time.monotonic()
     while time.monotonic() - begun < PATIENCE and process.poll() is None:
-        if found := is_up.search(log.read_text(errors="replace")):
-            return found[found.re.groups]
+        if match := is_up.search(log.read_text(errors="replace")):
+            return match[match.re.groups]
         time.sleep(0.1)
     last = log.read_text(errors="replace").strip().rpartition("\n")[2]
     raise EngineError(f"cluster: {log.stem} did not start within {PATIENCE:.0f} s: {last} See {log}.")

@@ -1,4 +1,4 @@
-"""Who executes the PySpark code: Sail in this process, or Apache Spark. One engine a process.
+"""The engine that runs the PySpark code: Sail in this process, or Apache Spark. One per process.
 
 PySpark decides once per process between classic Spark and Spark Connect, so the first engine started
 is the engine of the process.
@@ -21,7 +21,7 @@ from runtime.settings.model import Settings
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# The last: otherwise Spark would put environment variables into a query that names them as ${env:…}.
+# variable.substitute: otherwise Spark expands ${env:…} in a query to environment variables.
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -37,24 +37,24 @@ class Engine(Protocol):
 
     @property
     def partitions(self) -> int:
-        """Tasks it works on at once."""
+        """Number of tasks it runs in parallel."""
         ...
 
     @property
     def reads_here(self) -> int:
-        """Bytes of sources up to which its workers would take longer than this process, which has started."""
+        """Below this many bytes, reading in this process is faster than starting workers."""
         ...
 
     def is_alive(self) -> bool:
-        """Whether it can still take work."""
+        """Whether it still runs queries."""
         ...
 
     def watched(self) -> AbstractContextManager[None]:
-        """In the block, an engine that can fall silent for ever ends the process when it does."""
+        """In the block, the process exits if the engine stops responding."""
         ...
 
     def reach(self, access: Access) -> None:
-        """Be able to work in buckets. Raises EngineError when it is too late for that."""
+        """Configure access to buckets. Raises EngineError when it is too late for that."""
         ...
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
@@ -62,11 +62,11 @@ class Engine(Protocol):
         ...
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
-        """The same rows, computed once and stored at `uri`, which is free scratch space."""
+        """The same rows, computed once and stored at `uri`, an unused scratch location."""
         ...
 
     def spread(self, rows: DataFrame, tasks: int) -> DataFrame:
-        """Rows to be written by so many tasks, by the engine's cheapest way there."""
+        """Repartition rows to `tasks` write tasks, by the cheapest way of the engine."""
         ...
 
 
@@ -75,7 +75,7 @@ _running: Engine | None = None
 
 @step("start the engine")
 def started(settings: Settings, *, ahead: int | None = None) -> Engine:
-    """The engine these settings choose, able to reach their lake. Raises EngineError."""
+    """The engine that the settings name, with access to their lake. Raises EngineError."""
     access = chosen_access(settings.s3) if is_s3(settings.lake) else None
     return start(
         settings.engine, confs=settings.spark, partitions=settings.partitions, s3=access, ahead=ahead
@@ -92,12 +92,12 @@ def start(
 ) -> Engine:
     """The engine of this process, started if it is not running. Raises EngineError.
 
-    `s3` says how the lake's bucket is reached; None for a lake on disk. `ahead`: bytes of sources to take in,
-    after which the process ends; None where it goes on, or nobody knows.
+    `s3`: access to the bucket, None for a lake on disk. `ahead`: bytes of sources before the process ends,
+    None if unknown or if the process goes on.
     """
     global _running
     if _running is None or not _running.is_alive():
-        # Workers must run this interpreter, not whatever `python3` is first on the PATH.
+        # Workers must run this interpreter, not the first `python3` on the PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         cores = partitions or len(os.sched_getaffinity(0))
         if name == "sail":

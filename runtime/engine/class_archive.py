@@ -1,8 +1,7 @@
-"""Java's archive of the classes that Spark and Delta Lake load: a JVM need not unpack and verify them again.
+"""Java's class archive (application class-data sharing) for Spark and Delta Lake: a JVM starts faster.
 
-A local session that finds one takes a small batch in some seven seconds sooner. It lies beside the jars, and
-`python -m runtime.engine.class_archive` makes it. Java's manual has it as application class-data sharing,
-with `-XX:ArchiveClassesAtExit`.
+With it a local session publishes a small batch about seven seconds sooner. The archive is next to the jars;
+`python -m runtime.engine.class_archive` makes it, with `-XX:ArchiveClassesAtExit`.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from runtime.engine.java import apart, java_says, require_java
 from runtime.errors import EngineError
 
 ROOT = Path(__file__).parents[2]
-SILENT = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # that one does not fit is no news to a user
-# A load and a day after it meet all kinds of work. The JVM writes the archive when it ends: it is waited for.
+SILENT = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # a mismatch is of no interest to a user
+# A first run and a second day use most classes. The JVM writes the archive at its exit, so wait for that.
 TRAINING = """
 import sys
 from pathlib import Path
@@ -48,25 +47,25 @@ sys.exit(java.wait())
 
 
 def options() -> str:
-    """What to tell a JVM so that it reads the archive; empty where there is none."""
-    set_environment = path()
-    return f"-XX:SharedArchiveFile={set_environment} {SILENT}" if set_environment.exists() else ""
+    """The JVM options that read the archive; empty where there is none."""
+    archive = path()
+    return f"-XX:SharedArchiveFile={archive} {SILENT}" if archive.exists() else ""
 
 
 def path() -> Path:
-    """Where the archive is, or would be: no other build of Java and no other class path can read it."""
-    found = [f"{jar} {jar.stat().st_mtime_ns}" for jar in (*jars.cached(), *s3a.cached())]
-    known = hashlib.sha256("\n".join([java_says(), *found]).encode()).hexdigest()
-    return jars.cache_folder() / f"classes-{known[:16]}.jsa"
+    """The path of the archive, which is specific to the build of Java and the class path."""
+    versions = [f"{jar} {jar.stat().st_mtime_ns}" for jar in (*jars.cached(), *s3a.cached())]
+    digest = hashlib.sha256("\n".join([java_says(), *versions]).encode()).hexdigest()
+    return jars.cache_folder() / f"classes-{digest[:16]}.jsa"
 
 
 def make() -> Path:
-    """Make it in a process of its own, in about a minute. Raises EngineError."""
+    """Make the archive in a separate process, in about a minute. Raises EngineError."""
     require_java()
     if not jars.cached():
         jars.resolve()
-    set_environment = path()
-    part = set_environment.with_suffix(f".{os.getpid()}")
+    archive = path()
+    part = archive.with_suffix(f".{os.getpid()}")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", TRAINING, folder, f"{SILENT} -XX:ArchiveClassesAtExit={part}"]
         ours = {**apart(), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
@@ -75,10 +74,10 @@ def make() -> Path:
             if ended.returncode or not part.exists():
                 why = next(iter(reversed(ended.stderr.strip().splitlines())), "no output")
                 raise EngineError(f"engine spark: Java made no class archive: {why}. Spark works without it.")
-            part.rename(set_environment)
+            part.rename(archive)
         finally:
             part.unlink(missing_ok=True)
-    return set_environment
+    return archive
 
 
 if __name__ == "__main__":

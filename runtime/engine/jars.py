@@ -1,7 +1,7 @@
-"""The jars of Delta Lake for Spark: resolved once through delta-spark, then kept.
+"""The jars of Delta Lake for Spark: resolved once through delta-spark, then cached.
 
-delta-spark would bring 33 jars, a second Hadoop among them; Spark ships all but five. Those five are
-copied to a cache, and later sessions take them from there without asking any repository.
+delta-spark resolves 33 jars, a second Hadoop among them; Spark ships all but five. Those five are copied
+to a cache, from which later sessions load them without network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NEEDED = (
     "delta-kernel-defaults-*",
     "delta-kernel-unitycatalog-*",
 )
-# Spark's own distribution has these, in newer versions.
+# Spark's distribution includes these, in newer versions.
 SHIPPED = (
     "org.apache.hadoop",
     "org.apache.parquet",
@@ -56,15 +56,15 @@ EXTENSIONS = {
 
 
 def delta_settings(master: str, also: Sequence[Path] = ()) -> dict[str, str]:
-    """Spark's settings for Delta Lake and other jars. Raises EngineError when Delta's cannot be had."""
+    """Spark settings for Delta Lake and other jars. Raises EngineError when Delta's cannot be fetched."""
     paths = [str(jar) for jar in (*(cached() or resolve()), *also)]
-    # Executors elsewhere fetch them from the driver.
+    # Remote executors fetch them from the driver.
     fetched = {} if master.startswith("local") else {"spark.jars": ",".join(paths)}
     return {**EXTENSIONS, **fetched, "spark.driver.extraClassPath": os.pathsep.join(paths)}
 
 
 def cache_folder() -> Path:
-    """Where the jars are kept: the user's cache, or the environment where that cannot be written."""
+    """The folder of the jars: in the user's cache, or in the Python environment if that is not writable."""
     name = Path("sparkify-lakehouse", f"delta-{version('delta-spark')}")
     try:
         base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
@@ -77,21 +77,24 @@ def cache_folder() -> Path:
 
 def cached() -> list[Path]:
     """The five jars when all of them are in the cache, otherwise none."""
-    found = [sorted(cache_folder().glob(f"{name}.jar")) for name in NEEDED]
-    return [jars[0] for jars in found] if all(found) else []
+    matches = [sorted(cache_folder().glob(f"{name}.jar")) for name in NEEDED]
+    return [jars[0] for jars in matches] if all(matches) else []
 
 
 def resolve() -> list[Path]:
-    """Fetch the jars from Maven Central by delta-spark's own rules and keep the five we need."""
+    """Fetch the jars from Maven Central as delta-spark does, and cache the five we need.
+
+    Raises EngineError.
+    """
     excluded = ",".join(f"{group}:*" for group in SHIPPED)
-    said = fetch("Delta Lake jars for Spark (once, about 13 MB)", RESOLVE, [excluded], _keep)
-    return cached() or unfetched("Delta Lake jars", cache_folder(), said)
+    output = fetch("Delta Lake jars for Spark (once, about 13 MB)", RESOLVE, [excluded], _keep)
+    return cached() or unfetched("Delta Lake jars", cache_folder(), output)
 
 
 def fetch(what: str, script: str, arguments: Sequence[str], keep: Callable[[list[Path]], None]) -> str:
-    """Have a Spark session of its own process resolve jars with Ivy, and keep them; gives what it said.
+    """Resolve jars with Ivy in a separate Spark process and pass them to `keep`; returns its stderr.
 
-    The script finds Ivy's folder in its first argument; `keep` gets the jars while that folder is there.
+    The first argument of the script is Ivy's folder, which is deleted after `keep` returns.
     """
     sys.stderr.write(f"fetching the {what} …\n")
     with tempfile.TemporaryDirectory() as ivy:
@@ -102,7 +105,7 @@ def fetch(what: str, script: str, arguments: Sequence[str], keep: Callable[[list
 
 
 def unfetched(what: str, folder: Path, said: str) -> NoReturn:
-    """Raises EngineError with the last line that was said."""
+    """Raises EngineError with the last line of the output in `said`."""
     why = next((line for line in reversed(said.splitlines()) if line.strip()), "no output")
     raise EngineError(
         f"engine spark: the {what} could not be fetched into {folder}: {why.strip()} Check the "
@@ -112,7 +115,7 @@ def unfetched(what: str, folder: Path, said: str) -> NoReturn:
 
 
 def _keep(jars: list[Path]) -> None:
-    """Copy those needed, each in one step, so that a parallel start never sees half a jar."""
+    """Copy the needed jars, each atomically: a parallel start never sees half a jar."""
     for jar in jars:
         name = jar.name.removeprefix("io.delta_")
         if any(Path(name).match(f"{needed}.jar") for needed in NEEDED):
@@ -121,5 +124,5 @@ def _keep(jars: list[Path]) -> None:
             part.rename(cache_folder() / name)
 
 
-if __name__ == "__main__":  # for spark-submit's --jars, where the driver cannot take them later
+if __name__ == "__main__":  # for spark-submit --jars, where the driver cannot load them later
     sys.stdout.write(",".join(str(jar) for jar in cached() or resolve()) + "\n")

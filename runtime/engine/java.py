@@ -1,4 +1,4 @@
-"""The Java that Spark would start, and whether it can run Spark."""
+"""The Java that Spark starts, and whether it can run Spark."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ INSTALL = (
 
 
 def java_version() -> int | None:
-    """The major version of the Java that Spark would start, None where there is none that runs."""
+    """The major version of the Java that Spark starts, None without a working Java."""
     number = re.search(r'version "(?:1\.)?(\d+)', java_says())
     return int(number[1]) if number else None
 
 
 def java_says() -> str:
-    """What it says of its version; nothing where there is none that runs."""
+    """The output of `java -version`, empty without a working Java."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
     try:
@@ -36,13 +36,13 @@ def java_says() -> str:
 
 
 def apart() -> dict[str, str]:
-    """The environment for a process that starts a JVM: under spark-submit it would join the waiting one."""
+    """Environment variables for a process that starts its own JVM, also under spark-submit."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYSPARK_GATEWAY")}
 
 
 def require_java() -> None:
     """Raises EngineError, naming what to install, unless Java 17 or 21 runs."""
-    found = java_version()
-    if found not in JAVA:
-        what = "Java was not found" if found is None else f"Java {found} does not run Spark 4"
+    major = java_version()
+    if major not in JAVA:
+        what = "Java was not found" if major is None else f"Java {major} does not run Spark 4"
         raise EngineError(f"engine spark: {what}: {INSTALL}.")

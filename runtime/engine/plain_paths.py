@@ -1,8 +1,8 @@
-"""Names for local folders that every engine takes for what they are.
+"""Paths of local folders that every engine reads literally.
 
-Sail reads a path as a URL in some places and as a pattern in others: a table below `my lake` is written to
-`my%20lake`, without an error. So a folder whose name holds anything unusual is given to an engine through
-a symbolic link with a plain name.
+Sail reads a path as a URL in some places and as a pattern in others: it writes a table below `my lake` to
+`my%20lake`, without an error. So an engine reaches a folder with unusual characters in its name through a
+symbolic link with a plain name.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-# What both engines take literally, in a path and between the backticks of a statement.
+# Characters that both engines read literally, in a path and in backticks in SQL.
 _PLAIN = re.compile(r"[A-Za-z0-9/._=@:,+-]*")
 
 
 def plain(uri: str) -> str:
-    """The same table or folder under a name of plain characters; a URI of an object store as it is."""
+    """The same folder by a path of plain characters; a URI of an object store unchanged."""
     if "://" in uri or _PLAIN.fullmatch(uri):
         return uri
     parts = Path(uri).parts
@@ -29,7 +29,7 @@ def plain(uri: str) -> str:
 
 @cache
 def _link(folder: str) -> str:
-    Path(folder).mkdir(parents=True, exist_ok=True)  # a link to nothing could not be written through
+    Path(folder).mkdir(parents=True, exist_ok=True)  # writing through a link needs an existing target
     links = tempfile.mkdtemp(prefix="lakehouse-")
     atexit.register(shutil.rmtree, links, ignore_errors=True)
     link = Path(links, "lake")

@@ -1,8 +1,8 @@
-"""A loopback port of a server in this process, closed to everyone once our client has connected.
+"""A loopback port of a server in this process, closed to others once our client has connected.
 
 Sail authenticates no client: any local user who reaches its port runs code as the user of the run. The
-server's listening descriptor is ours as well, so another socket takes its number. The kernel then closes the
-port, while connections that were accepted go on. Works wherever sockets are descriptors; needs no /proc.
+server's listening descriptor belongs to this process, so `dup2` puts another socket in its place: the kernel
+closes the port, and accepted connections stay open. Works wherever sockets are descriptors, without /proc.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class _Socket(NamedTuple):
 class PrivatePort:
     """The port of a server to which our client has just connected.
 
-    Raises EngineError when another program has, too, and ends its connection.
+    Raises EngineError when another program has connected too, and ends its connection.
     """
 
     def __init__(self, address: Address) -> None:
         self._address = address
         listening = [s.descriptor for s in _sockets() if s.name == address and s.listens]
-        # Keeps the port bound, so that no other user's server can answer our client in place of ours.
+        # Keeps the port bound, so that no server of another user can answer our client.
         self._bound = socket.socket()
         self._bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for descriptor in listening:
@@ -54,7 +54,7 @@ class PrivatePort:
         self._identities = _identities([*listening, ours[0].descriptor, accepted])
 
     def require_alone(self) -> int:
-        """The server's end of our connection. Raises EngineError when it has another connection."""
+        """The server's descriptor of our connection. Raises EngineError if there is another connection."""
         accepted = [s for s in _sockets() if s.name == self._address and s.peer is not None]
         if len(accepted) == 1 and [s.peer for s in accepted] == self._client:
             return accepted[0].descriptor
@@ -64,7 +64,7 @@ class PrivatePort:
         raise intruded()
 
     def is_served(self) -> bool:
-        """Whether the server has not begun to stop, and our one connection to it stands."""
+        """Whether the server is not stopping, and our connection to it is open."""
         try:
             return _identities(self._identities) == self._identities
         except OSError:
@@ -72,12 +72,12 @@ class PrivatePort:
 
 
 def _identities(descriptors: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """What tells each open socket from a later one of the same number. Raises OSError for a closed one."""
-    return {d: (found.st_dev, found.st_ino) for d in descriptors for found in [os.fstat(d)]}
+    """Device and inode of each open socket, as descriptors are reused. Raises OSError for a closed one."""
+    return {d: (status.st_dev, status.st_ino) for d in descriptors for status in [os.fstat(d)]}
 
 
 def _sockets() -> Iterator[_Socket]:
-    """The internet sockets of this process."""
+    """The IPv4 and IPv6 sockets of this process."""
     for descriptor in _descriptors():
         try:
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
@@ -89,7 +89,7 @@ def _sockets() -> Iterator[_Socket]:
                     peer = _peer(twin)
                     yield _Socket(descriptor, _address(twin.getsockname()), peer, _listens(twin, peer))
         except OSError:
-            continue  # closed meanwhile
+            continue  # closed in the meantime
 
 
 def _descriptors() -> Iterable[int]:
@@ -110,7 +110,7 @@ def _peer(connected: socket.socket) -> Address | None:
 def _listens(opened: socket.socket, peer: Address | None) -> bool:
     try:
         return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    except OSError:  # a system without this question
+    except OSError:  # a system without SO_ACCEPTCONN
         return peer is None
 
 
@@ -119,7 +119,7 @@ def _address(name: tuple[str, int]) -> Address:
 
 
 def intruded() -> EngineError:
-    """The error that says who else may have used the server."""
+    """The error for a server that another program may have used."""
     return EngineError(
         "engine sail: another program connected to Sail's port on 127.0.0.1 before this run could close it, "
         "and could have read and changed what this user may. So the run stops before it reads or writes. "

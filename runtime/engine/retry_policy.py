@@ -1,7 +1,7 @@
-"""How PySpark's client speaks to a Sail in this process: over one connection, and only while Sail lives.
+"""PySpark's client of a Sail server in this process: one connection, and retries only while Sail runs.
 
-By itself the client takes any server for one that comes back, and asks it for ten minutes. This one does not
-come back: it ends at a SIGINT, whichever call that finds the client in.
+By default the client retries for ten minutes, as if a server would come back. This one does not: it ends at
+a SIGINT, during any call of the client.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from pyspark.sql.connect.session import SparkSession
 from runtime.engine.private_port import PrivatePort
 from runtime.errors import EngineError
 
-# gRPC would close a connection that is idle for 30 minutes, and the port takes no second one. A proxy must
-# not see what this process sends to itself.
+# gRPC would close a connection that is idle for 30 minutes, and the port accepts no second one. A proxy must
+# not see the traffic of this process with itself.
 CHANNEL = [("grpc.client_idle_timeout_ms", 2**31 - 1), ("grpc.enable_http_proxy", 0)]
 IsAlive = Callable[[], bool]
 Interrupt = Callable[[str], object]
 
 
 def connect(address: tuple[str, int], *, seconds: float) -> tuple[SparkSession, PrivatePort]:
-    """A session on a server of this process, over the only connection that its port takes.
+    """A session on a server in this process, over the only connection that its port accepts.
 
     Raises grpc.FutureTimeoutError, and EngineError when another program has connected as well.
     """
-    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as PySpark's own builder does, which takes no options
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as PySpark's own builder does, which accepts no channel
     builder = DefaultChannelBuilder("sc://{}:{}".format(*address), CHANNEL)
     channel = builder.toChannel()
     grpc.channel_ready_future(channel).result(timeout=seconds)
     port = PrivatePort(address)
     builder.toChannel = lambda: channel  # type: ignore[method-assign]
     session = SparkSession.builder.channelBuilder(builder).create()
-    # At exit PySpark's client would ask a server that has gone for minutes.
+    # At exit PySpark's client would retry for minutes on a stopped server.
     atexit.unregister(session.client._on_exit)
     limit(session.client, port.is_served)
     return session, port
 
 
 def limit(client: SparkConnectClient, is_alive: IsAlive) -> None:
-    """Let a client ask no longer than its server lives, and wait for nothing once it is interrupted."""
+    """Stop retrying once the server has died, and never block on an interrupt."""
     interrupt = client.interrupt_operation
 
     def interrupted(operation: str) -> None:
-        # PySpark asks for this while a KeyboardInterrupt passes, and waits for the answer. A server that
-        # ends, or has no thread to spare, gives none; and an error would take the interrupt's place.
+        # PySpark calls this during a KeyboardInterrupt and waits for the answer. A server that ends, or has
+        # no free thread, never answers; and an error would replace the interrupt.
         Thread(target=_asked, args=(interrupt, operation), name="interrupt", daemon=True).start()
 
     client.set_retry_policies([WhileAlive(is_alive)])
@@ -64,14 +64,14 @@ def _asked(interrupt: Interrupt, operation: str) -> None:
 
 
 class WhileAlive(DefaultPolicy):
-    """PySpark's own patience, with a server that is still there."""
+    """PySpark's default retries, as long as the server is alive."""
 
     def __init__(self, is_alive: IsAlive) -> None:
         super().__init__()
         self._is_alive = is_alive
 
     def to_state(self) -> RetryPolicyState:
-        """The attempts of one call."""
+        """Count the attempts of one call."""
         return _Attempts(self, self._is_alive)
 
 

@@ -1,4 +1,4 @@
-"""Spark's own client for S3: hadoop-aws with the few parts of Amazon's SDK that it needs.
+"""Spark's client for S3: hadoop-aws with the few parts of Amazon's SDK that it needs.
 
 Amazon's bundle of all its services is 686 MB; without it the jars are 14 MB.
 """
@@ -19,8 +19,8 @@ SDK = "2.35.4"  # what hadoop-aws 3.5.0 was built with
 PARTS = ("s3-transfer-manager", "sts", "apache-client")
 EXCLUDED = (
     "software.amazon.awssdk:bundle",
-    "software.amazon.awssdk:netty-nio-client",  # for its asynchronous clients, which hadoop-aws leaves alone
-    # Spark's own distribution has these, in newer versions.
+    "software.amazon.awssdk:netty-nio-client",  # for asynchronous clients, which hadoop-aws does not use
+    # Spark's distribution includes these, in newer versions.
     "org.apache.hadoop:hadoop-common",
     "org.apache.hadoop:hadoop-client-api",
     "org.apache.hadoop:hadoop-client-runtime",
@@ -39,46 +39,46 @@ builder.getOrCreate().stop()
 """
 FILE_SYSTEM = "org.apache.hadoop.fs.s3a.S3AFileSystem"
 CHAIN = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
-# Each of Hadoop's tries is that many of the SDK's. A MERGE asks for its table's folder and, in vain, for each
-# folder above it, so a request to a server that is gone must fail within seconds.
+# Each try of Hadoop is SDK_TRIES tries of the SDK. A MERGE requests its folder and all missing folders above
+# it, so a request to a dead server must fail within seconds.
 SDK_TRIES, MORE_TRIES, PAUSE = "4", "3", "250ms"
 
 
 def hadoop_version() -> str:
-    """The Hadoop that Spark ships; hadoop-aws must be of the same."""
+    """The version of Hadoop that Spark ships; hadoop-aws must have the same."""
     from pyspark.find_spark_home import _find_spark_home
 
-    # Not beside the module: under spark-submit that is in a zip.
+    # Not next to this module: under spark-submit that is in a zip.
     (jar,) = Path(_find_spark_home(), "jars").glob("hadoop-client-api-*.jar")
     return jar.stem.rpartition("-")[2]
 
 
 def coordinates() -> list[str]:
-    """What to ask Maven for, also as `spark-submit --packages`."""
+    """The Maven coordinates, as for `spark-submit --packages`."""
     parts = [f"software.amazon.awssdk:{name}:{SDK}" for name in PARTS]
     return [f"org.apache.hadoop:hadoop-aws:{hadoop_version()}", *parts]
 
 
 def cached() -> list[Path]:
-    """The jars, where they have been fetched already; otherwise none."""
+    """The jars in the cache; empty before they are fetched."""
     return sorted(_folder().glob("*.jar"))
 
 
 def resolve() -> list[Path]:
-    """Fetch the jars from Maven Central and keep them. Raises EngineError."""
+    """Fetch the jars from Maven Central into the cache. Raises EngineError."""
     arguments = [",".join(coordinates()), ",".join(EXCLUDED)]
-    said = fetch("S3 jars for Spark (once, about 14 MB)", RESOLVE, arguments, _keep)
-    return cached() or unfetched("S3 jars", _folder(), said)
+    output = fetch("S3 jars for Spark (once, about 14 MB)", RESOLVE, arguments, _keep)
+    return cached() or unfetched("S3 jars", _folder(), output)
 
 
 def settings(access: Access, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Hadoop's settings for this access, less those among Spark's own that somebody chose.
+    """Hadoop settings for this access, without those that the Spark settings in `chosen` set.
 
     Raises StorageError where credentials come from a sign-in.
     """
     refuse_sign_in()
-    found = {
-        # Our locations say s3://, as Amazon's tools do; Hadoop would know s3a:// alone.
+    options = {
+        # Our URIs start with s3://, as in Amazon's tools; Hadoop by default knows only s3a://.
         "fs.s3.impl": FILE_SYSTEM,
         "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
         "fs.s3a.aws.credentials.provider": CHAIN,
@@ -93,10 +93,10 @@ def settings(access: Access, chosen: Mapping[str, str]) -> dict[str, str]:
         "fs.s3a.connection.request.timeout": f"{REQUEST_SECONDS}s",
     }
     if access.endpoint is not None:
-        found["fs.s3a.endpoint"] = access.endpoint
-        found["fs.s3a.path.style.access"] = "true"
-        found["fs.s3a.connection.ssl.enabled"] = str(not access.allows_http).lower()
-    return {key: value for key, value in found.items() if f"spark.hadoop.{key}" not in chosen}
+        options["fs.s3a.endpoint"] = access.endpoint
+        options["fs.s3a.path.style.access"] = "true"
+        options["fs.s3a.connection.ssl.enabled"] = str(not access.allows_http).lower()
+    return {key: value for key, value in options.items() if f"spark.hadoop.{key}" not in chosen}
 
 
 def _folder() -> Path:
@@ -104,7 +104,7 @@ def _folder() -> Path:
 
 
 def _keep(jars: list[Path]) -> None:
-    """Copy the jars, and put their folder into its place in one step: a parallel start never sees half."""
+    """Copy the jars to a new folder and rename it: a parallel start never sees half."""
     if not jars:
         return
     part = _folder().with_name(f"{_folder().name}.{os.getpid()}")
@@ -117,5 +117,5 @@ def _keep(jars: list[Path]) -> None:
         shutil.rmtree(part)
 
 
-if __name__ == "__main__":  # for spark-submit's --jars
+if __name__ == "__main__":  # for spark-submit --jars
     sys.stdout.write(",".join(str(jar) for jar in cached() or resolve()) + "\n")

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-# Its allocator holds on to what was freed, more with every batch: a gigabyte after some 4 GB of sources.
-# To give memory back at once costs a tenth of the processor time, so a short run does not.
+# Its allocator retains freed memory, more with every batch: a gigabyte after about 4 GB of sources.
+# Returning memory at once costs a tenth of the CPU time, so a short run does not.
 KEEPS_MEMORY = 1024**3
-SESSION_SECONDS = 365 * 24 * 3600  # Sail's own choice, 900, ends the session of a notebook during lunch
+SESSION_SECONDS = 365 * 24 * 3600  # Sail's default, 900, ends the session of an idle notebook
 
 
 @contextmanager
 def _started() -> Iterator[None]:
-    """A start that fails for want of a thread or of memory says so, also where Rust panics."""
+    """Raise EngineError with advice on limits when the start fails, also by a panic in Rust."""
     try:
         yield
     except LakehouseError:
@@ -46,7 +46,7 @@ def _started() -> Iterator[None]:
 
 
 def _require_loopback() -> None:
-    """Raises EngineError where this process cannot talk to a server of its own."""
+    """Raises EngineError where this process cannot connect to its own server."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=10).close()
@@ -61,18 +61,18 @@ class Sail:
     """A Sail server on a free loopback port and a session on it."""
 
     name = "sail"
-    _sessions: ClassVar[set[str]] = set()  # of this server and of those before
-    reads_here = 1024**2  # its workers are threads of this process, and take a tenth of a second to begin
+    _sessions: ClassVar[set[str]] = set()  # of this server and earlier ones
+    reads_here = 1024**2  # its workers are threads of this process, which start in 0.1 s
 
     def __init__(self, partitions: int, *, ahead: int | None = None) -> None:
         limits.require_threads_and_memory()
         _require_loopback()
-        os.environ.setdefault("RUST_LOG", "error")  # its start and stop are no news to a user
+        os.environ.setdefault("RUST_LOG", "error")  # its start and stop do not interest a user
         allocator.give_back(at_once=ahead is None or ahead > KEEPS_MEMORY)
         os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(SESSION_SECONDS))
         from pysail.spark import SparkConnectServer
 
-        # All modules are loaded before the port is open, so that it is for milliseconds alone.
+        # Import all modules before the port opens, so that it is open for milliseconds only.
         from runtime.engine import retry_policy
 
         self.partitions, self._access = partitions, AWS
@@ -92,7 +92,7 @@ class Sail:
         atexit.register(self._end)
 
     def _require_alone(self, session: str) -> None:
-        """Raise EngineError when another client has had a session, also one that is no longer connected."""
+        """Raises EngineError when another client has or had a session, also without a connection now."""
         self._sessions.add(session)
         listed = self.spark.sql("select session_id from system.session.sessions").collect()
         self._port.require_alone()
@@ -104,8 +104,8 @@ class Sail:
             self.spark.stop()
 
     def is_alive(self) -> bool:
-        """Its server ends at the first SIGINT, as when a notebook's cell is interrupted; its session after a
-        time without requests, where the user has set one."""
+        """The server ends at the first SIGINT, such as an interrupt in a notebook; the session after a time
+        without requests, if the user has set one."""
         if self._port.is_served():
             with suppress(Exception), within(ENGINE, no_answer):
                 self._ask()
@@ -114,7 +114,7 @@ class Sail:
         return False
 
     def watched(self) -> AbstractContextManager[None]:
-        """In the block, the process ends when Sail falls silent, as it does out of threads."""
+        """In the block, the process exits when Sail stops responding, as it does without free threads."""
         return answering(self._ask)
 
     def _ask(self) -> None:
@@ -126,12 +126,12 @@ class Sail:
         self._server.stop()
 
     def reach(self, access: Access) -> None:
-        """The server is in this process, and looks into its environment at each bucket's first use."""
+        """The server is in this process and reads the environment at the first use of each bucket."""
         self._access = access
         set_environment(variables(access))
 
     def read(self, uri: str, version: int | None = None) -> DataFrame:
-        """A Delta table; below its last checkpoint Sail cannot go back, so we list the files for it."""
+        """A Delta table. Sail cannot read versions before its last checkpoint; then we list the files."""
         newest = None if version is None else open_table(uri, access=self._access)
         if newest is None or newest.version() == version:
             return self.spark.read.format("delta").load(plain(uri))
@@ -142,16 +142,16 @@ class Sail:
         return read_pinned(self.spark, table, self._access, self.partitions)
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
-        """Written to scratch space, as Sail's cache does nothing yet. As Parquet, which says how many rows it
-        holds: of Arrow files Sail does not know, and builds the hash table of a join from the larger side."""
+        """Write to scratch space, because Sail ignores `cache`. Parquet stores the row count: without it, as
+        with Arrow files, Sail may build the hash table of a join from the larger side."""
         rows.write.mode("overwrite").parquet(plain(uri))
         reader = self.spark.read
         if not scratch.size(uri, self._access)["files"]:
-            reader = reader.schema(rows.schema)  # for no rows it writes no file, which would tell
+            reader = reader.schema(rows.schema)  # without rows Sail writes no file to read the schema from
         return reader.parquet(plain(uri))
 
     def spread(self, rows: DataFrame, tasks: int) -> DataFrame:
-        """Where a task has several partitions, those of a `coalesce` are asked one after another, and a join
-        below may wait for ever until all of its partitions were asked; `repartition` asks all at once."""
+        """By `coalesce` only where it is safe: it reads the partitions of a task in turn, and a join
+        below may wait for ever until all are read. `repartition` reads all at once."""
         one_each = tasks >= len(os.sched_getaffinity(0))
         return rows.coalesce(tasks) if tasks == 1 or one_each else rows.repartition(tasks)

@@ -1,4 +1,4 @@
-"""Apache Spark through delta-spark: local, or whatever cluster spark-submit names."""
+"""Apache Spark with delta-spark: local, or the cluster that spark-submit names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runtime.settings.load import under_spark_submit
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Spark's own choice, INT96, carries no zone: Sail, like any strict reader, refuses to take it for an instant.
+# Spark's default, INT96, has no time zone: Sail, like any strict reader, refuses to read it as an instant.
 REQUIRED = {**SESSION, "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
 
@@ -31,10 +31,10 @@ QUIET = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-# The collector with the least work in all: nobody waits for one short pause of a batch.
+# The garbage collector with the least total work: short pauses of a batch do not matter.
 JVM = f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC"
-# Java's second compiler makes code fast that runs long, and takes half the processor until then: for less
-# than about this many bytes of sources it does not pay.
+# Java's second compiler speeds up long runs but takes half of the CPU first: below about this many bytes of
+# sources it does not pay.
 LITTLE = 256 * 1024**2
 BRIEF = "-XX:TieredStopAtLevel=1"
 READS_HERE = 32 * 1024**2
@@ -54,7 +54,7 @@ class Spark:
         is_chosen: bool = True,
         ahead: int | None = None,
     ) -> None:
-        """`partitions` holds on one machine, and where it is chosen; else a cluster says how many it has."""
+        """`partitions` applies on one machine or if `is_chosen`; otherwise the cluster decides."""
         self._confs = confs
         if under_spark_submit():
             self.spark = _started(lambda: submitted_session(REQUIRED, confs, with_s3=with_s3))
@@ -64,18 +64,18 @@ class Spark:
             self.spark = _session(partitions, confs, also, f"{jvm(ahead)} {class_archive.options()}")
         self._partitions = partitions if is_chosen or self._is_local else None
         self.spark.sparkContext.setLogLevel("ERROR")
-        # What it logs is raised, too: this is a copy of it on stderr, as JSON with Java's stack.
+        # Its log repeats raised errors on stderr, as JSON with Java's stack.
         logging.getLogger("SQLQueryContextLogger").disabled = True
         atexit.register(self._hush)
 
     @property
     def partitions(self) -> int:
-        """Tasks it works on at once. Executors come and go, so a cluster is asked each time."""
+        """Tasks in parallel. Executors come and go, so the cluster is queried each time."""
         return self._partitions or self.spark.sparkContext.defaultParallelism
 
     @property
     def reads_here(self) -> int:
-        """A Python worker of its own takes seconds to start; a cluster's do so on other machines."""
+        """A local Python worker takes seconds to start; the workers of a cluster use other machines."""
         return READS_HERE if self._is_local else 0
 
     @property
@@ -83,23 +83,23 @@ class Spark:
         return str(self.spark.sparkContext.master).startswith("local")
 
     def _hush(self) -> None:
-        """What is at work when the process ends fails, and Java would log how."""
+        """Silence Java at exit, where it would log the failure of unfinished jobs."""
         with suppress(Exception):
             self.spark.sparkContext.setLogLevel("OFF")
 
     def is_alive(self) -> bool:
-        """Whether the session was not stopped."""
+        """Whether the session is not stopped."""
         return not self.spark.sparkContext._jsc.sc().isStopped()
 
     def watched(self) -> AbstractContextManager[None]:
-        """Java is a process of its own: where it ends, the connection to it does."""
+        """Does nothing: Java is a separate process, so its end closes the connection."""
         return nullcontext()
 
     def reach(self, access: Access) -> None:
-        """Hadoop's settings for a session may change; its classes must be there from the start.
+        """Set Hadoop's options in the session; its classes must be loaded from the start.
 
-        A cluster that says how it reads s3:// is left to it, if it brings the class for that: EMR's is
-        for EMR's own Spark alone.
+        A cluster that configures s3:// itself stays as it is, if it has the class: the one of EMR only works
+        in EMR's own Spark.
         """
         hadoop = self.spark.sparkContext._jsc.hadoopConfiguration()
         chosen = hadoop.get("fs.s3.impl")
@@ -120,33 +120,33 @@ class Spark:
         return (reader if version is None else reader.option("versionAsOf", version)).load(plain(uri))
 
     def keep(self, rows: DataFrame, uri: str) -> DataFrame:
-        """Written to scratch space as Parquet.
+        """Write to scratch space as Parquet.
 
-        Not cached: when a Delta table changes, Spark computes cached rows that read it again, and a
-        change set must go on saying what was there before.
+        Not `cache`: when a Delta table changes, Spark recomputes cached rows that read it, and a change set
+        must keep the rows from before.
         """
         rows.write.parquet(plain(uri))
         return self.spark.read.schema(rows.schema).parquet(plain(uri))
 
     def spread(self, rows: DataFrame, tasks: int) -> DataFrame:
-        """Without a shuffle, before which Spark would sort the rows: twice the cost of writing them."""
+        """Without a shuffle, before which Spark sorts the rows: that doubles the cost of the write."""
         return rows.coalesce(tasks)
 
 
 def jvm(ahead: int | None) -> str:
-    """Java's options for so many bytes of sources, after which the process ends; None where nobody knows."""
+    """Java options for `ahead` bytes of sources before the process ends, None if unknown."""
     return f"{JVM} {BRIEF}" if ahead is not None and ahead <= LITTLE else JVM
 
 
 def _local(partitions: int) -> dict[str, str]:
-    """What suits one machine."""
+    """Spark settings for one machine."""
     return {
         "spark.master": f"local[{partitions}]",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         **spark_submit.AUTHENTICATED,
         "spark.sql.shuffle.partitions": str(partitions),
-        # On one machine there is nothing to adapt to, and it doubles the number of jobs.
+        # On one machine adaptive execution gains nothing and doubles the number of jobs.
         "spark.sql.adaptive.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "1",
     }

@@ -1,4 +1,4 @@
-"""How a Spark session starts, whatever signals come meanwhile."""
+"""Start a Spark session safely under SIGINT and SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def session(conf: SparkConf) -> SparkSession:
-    """The session of these settings, started where there is none. Raises what PySpark raises."""
+    """The running session, or a new one with these settings. Raises the errors of PySpark."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    for name in (None, "py4j.clientserver"):  # they log where an interrupt met py4j, and what then failed
+    for name in (None, "py4j.clientserver"):  # they log an interrupt inside py4j and the errors after it
         logging.getLogger(name).addFilter(_is_no_interrupt)
     with _held_back():
         SparkContext._ensure_initialized(conf=conf)
@@ -33,9 +33,9 @@ def session(conf: SparkConf) -> SparkSession:
 
 @contextmanager
 def _held_back() -> Iterator[None]:
-    """In the block, where Java starts, a signal to end waits for its end; a second one does not.
+    """Defer a signal to the end of the block, where Java starts; a second one acts at once.
 
-    PySpark, interrupted then, forgets the process, which goes on for ever.
+    If PySpark is interrupted there, it loses the process of Java, which runs for ever.
     """
     waiting: list[int] = []
 
@@ -57,10 +57,10 @@ def _held_back() -> Iterator[None]:
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    """After the block, the handlers of before.
+    """Restore the signal handlers after the block.
 
-    PySpark's own, set with a context, asks Java to cancel its jobs over the connection of the very call that
-    is interrupted, and fails.
+    The handler that PySpark sets with a context cancels the jobs of Java over the connection of the
+    interrupted call itself, and fails.
     """
     before = _handlers()
     try:
@@ -70,14 +70,14 @@ def _kept() -> Iterator[None]:
 
 
 def _is_no_interrupt(record: logging.LogRecord) -> bool:
-    met = record.exc_info[1] if record.exc_info else None
-    while met is not None and not isinstance(met, KeyboardInterrupt):
-        met = met.__context__
-    return met is None
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is None
 
 
 def _handlers() -> dict[signal.Signals, Any]:
-    """None off the main thread, to which alone Python gives signals."""
+    """The current handlers; empty off the main thread, as Python delivers signals to that one only."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {number: signal.getsignal(number) for number in ENDING}

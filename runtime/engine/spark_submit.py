@@ -1,5 +1,5 @@
-"""Under spark-submit the JVM is up before our code begins, and spark-submit decides about master and
-resources. What it was told stands; Delta Lake, and S3 for a lake there, are added to what it set up."""
+"""Under spark-submit the JVM runs before our code starts, and spark-submit sets master and resources.
+Its settings are kept; Delta Lake, and S3 for a lake on S3, are added."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-# A class that must be there, and the module that finds its jars.
+# A required class, and the module that provides its jars.
 DELTA = (EXTENSIONS["spark.sql.extensions"], jars)
 S3 = (s3a.FILE_SYSTEM, s3a)
-# On one machine Spark makes a secret by itself, without which no other user may talk to the driver's ports.
+# On one machine Spark generates the secret, so that other users cannot connect to the ports of the driver.
 AUTHENTICATED = {"spark.authenticate": "true"}
 
 
 def submitted_session(
     required: Mapping[str, str], defaults: Mapping[str, str], *, with_s3: bool
 ) -> SparkSession:
-    """A session on the waiting JVM; `defaults` give way to spark-submit's own --conf. Raises EngineError."""
+    """A session on the running JVM; --conf of spark-submit overrides `defaults`. Raises EngineError."""
     from pyspark import SparkConf, SparkContext
 
-    SparkContext._ensure_initialized()  # joins the JVM: before, there is no telling what it was given
+    SparkContext._ensure_initialized()  # joins the JVM, whose settings are unknown before
     conf = SparkConf()
     is_local = (conf.get("spark.master") or "").startswith("local")
     for key, value in {**defaults, **(AUTHENTICATED if is_local else {})}.items():
@@ -43,14 +43,14 @@ def submitted_session(
 
 
 def _extend(conf: SparkConf) -> None:
-    """Delta's extension beside others that were asked for; a session has one catalog."""
+    """Add Delta's extension to those already set; set the catalog, of which a session has one."""
     for key, value in EXTENSIONS.items():
         others = [c for c in (conf.get(key) or "").split(",") if c and c != value]
         conf.set(key, value if key.endswith("catalog") else ",".join([*others, value]))
 
 
 def _add(jvm: Any, conf: SparkConf, name: str, source: ModuleType) -> None:
-    """The class for the driver, which runs already, and its jars for the executors."""
+    """Load the class into the running driver, and set its jars for the executors."""
     from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
@@ -67,5 +67,5 @@ def _add(jvm: Any, conf: SparkConf, name: str, source: ModuleType) -> None:
             f"engine spark: {name} cannot be added to a driver that is running. Give its jars to "
             f'spark-submit: --jars "$(python -m {source.__name__})"'
         ) from error
-    given = [jar for jar in (conf.get("spark.jars") or "").split(",") if jar]
-    conf.set("spark.jars", ",".join([*given, *(jar.as_uri() for jar in added)]))
+    listed = [jar for jar in (conf.get("spark.jars") or "").split(",") if jar]
+    conf.set("spark.jars", ",".join([*listed, *(jar.as_uri() for jar in added)]))

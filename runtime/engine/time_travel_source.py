@@ -1,6 +1,6 @@
-"""A Delta table as of an old version, for an engine that cannot go back by itself.
+"""A Delta table as of an old version, for an engine without time travel.
 
-The control plane names the version's files; a Python data source reads them.
+delta-rs lists the files of the version; a Python data source reads them.
 """
 
 from __future__ import annotations
@@ -26,24 +26,23 @@ NAME = "delta_files"
 
 
 class Files(InputPartition):
-    """Some files of the version, each with its partition values."""
+    """One partition: files of the version, each with its partition values."""
 
     def __init__(self, files: list[dict[str, Any]]) -> None:
         self.files = files
 
 
 class PinnedReader(DataSourceReader):
-    """Reads listed Parquet files as rows of the table's schema."""
+    """Reads the listed Parquet files in the schema of the table."""
 
     def __init__(self, schema: pa.Schema, groups: list[list[dict[str, Any]]], access: Access) -> None:
         self._schema, self._groups, self._access = schema, groups, access
 
     def partitions(self) -> Sequence[InputPartition]:
-        """One partition per group of files."""
         return [Files(group) for group in self._groups]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The rows, partition columns put back."""
+        """The rows of the files, with partition columns added."""
         assert isinstance(partition, Files)
         filesystems = FileSystems(self._access)
         for file in partition.files:
@@ -53,31 +52,28 @@ class PinnedReader(DataSourceReader):
 
 
 class PinnedSource(DataSource):
-    """`files`: JSON of groups of {path, values}; `arrow`: the Arrow schema, hex of its IPC form; `s3`:
-    an Access, as JSON."""
+    """Options: `ddl`: Spark DDL of the table; `files`: JSON, groups of {path, values}; `arrow`: the Arrow
+    schema, hex of its IPC form; `s3`: an Access, as JSON."""
 
     @classmethod
     def name(cls) -> str:
-        """The format name."""
         return NAME
 
     def schema(self) -> str:
-        """Spark DDL of the table."""
         return self.options["ddl"]
 
     def reader(self, schema: StructType) -> DataSourceReader:
-        """A reader over the listed files."""
         arrow = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.options["arrow"])))
         access = Access(*json.loads(self.options["s3"]))
         return PinnedReader(arrow, json.loads(self.options["files"]), access)
 
 
 def read_pinned(spark: SparkSession, table: DeltaTable, access: Access, partitions: int) -> DataFrame:
-    """The table as of the version it was opened at."""
+    """The rows of the table at the version it is opened at."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     declared = from_arrow_schema(pa.schema(table.schema().to_arrow())).fields
-    # Sail gives a data source no zone: instants travel as UTC wall time and are put right below.
+    # Sail passes no time zone to a data source: timestamps are read as UTC without zone and cast back below.
     arrow = pa.schema([_without_zone(f) for f in pa.schema(table.schema().to_arrow())])
     files = file_list(table)
     values = [c for c in files if c.startswith("partition.")]

@@ -1,7 +1,7 @@
-"""Sparkify-like data of our own, the same bytes for the same arguments, with its answers beside it.
+"""Generated Sparkify-like data with its expected results; the same arguments give the same bytes.
 
-The answers (`truth.json`) come from a model of plain dictionaries that shares nothing with the
-pipeline, so that the two can be held against each other.
+The expected results (`truth.json`) come from a model of plain dictionaries that shares no code with the
+pipeline, so that a test can compare the two.
 """
 
 from runtime.sample.write import write_sample

@@ -1,4 +1,4 @@
-"""The song catalogue, in the layout and with the unevenness of the Million Song Dataset."""
+"""The song catalogue, in the layout and with the irregularities of the Million Song Dataset."""
 
 import json
 from random import Random
@@ -28,7 +28,7 @@ class Song(NamedTuple):
 
 
 class City(NamedTuple):
-    """Where an artist is said to come from."""
+    """The location of an artist."""
 
     location: str
     latitude: float | None
@@ -36,7 +36,7 @@ class City(NamedTuple):
 
 
 class Artist(NamedTuple):
-    """One artist_id and the spellings its songs use."""
+    """One artist_id, and the spellings of its name and city."""
 
     artist_id: str
     names: list[str]
@@ -44,13 +44,13 @@ class Artist(NamedTuple):
 
 
 class Ids:
-    """Hands out 18-character ids, none of them twice."""
+    """Generates unique ids of 18 characters."""
 
     def __init__(self) -> None:
         self._used: set[str] = set()
 
     def new(self, rng: Random, kind: str, middle: str) -> str:
-        """`kind` (SO, AR, TR), five letters, `middle`, hexadecimal digits up to 18."""
+        """`kind` (SO, AR, TR), five letters, `middle`, then hexadecimal digits to 18 characters."""
         while True:
             letters = "".join(pick(rng, LETTERS) for _ in range(5))
             digits = "".join(pick(rng, HEX) for _ in range(11 - len(middle)))
@@ -66,7 +66,7 @@ class Ids:
         return self.new(rng, "AR", "1187")
 
     def track_path(self, rng: Random) -> str:
-        """`song_data/A/B/K/TRABK….json`, with few enough folders to hold several files each."""
+        """`song_data/A/B/K/TRABK….json`, with several files per folder."""
         track = self.new(rng, "TR", "128F")
         track = f"TRA{pick(rng, 'AB')}{track[4:]}"
         if track in self._used:
@@ -76,26 +76,26 @@ class Ids:
 
 
 def song_json(song: Song) -> str:
-    """The text of the song's file."""
+    """The content of the file of a song."""
     return json.dumps(song._asdict())
 
 
 def make_artist(rng: Random, ids: Ids) -> Artist:
-    """An artist with one to three spellings of its name and of its place."""
+    """An artist with one to three spellings of its name and city."""
     name, city = vocabulary.artist(rng), vocabulary.town(rng)
     latitude = (int(rng.random() * 12_000_000) - 6_000_000) / 100_000
     longitude = (int(rng.random() * 34_000_000) - 17_000_000) / 100_000
     names = [name, f"{name} Featuring {vocabulary.word(rng)}", f"{name} Ensemble"]
-    nowhere, known = City("", None, None), City(city, latitude, longitude)
+    unknown, complete = City("", None, None), City(city, latitude, longitude)
     town_only = City(city.split(",")[0], None, None)
-    cities = [nowhere, known, town_only, City("", latitude, longitude)]
+    cities = [unknown, complete, town_only, City("", latitude, longitude)]
     first = int(rng.random() * len(cities))
     last = first + 1 + int(rng.random() * 3)
     return Artist(ids.artist(rng), names[: last - first], (cities + cities)[first:last])
 
 
 def make_song(rng: Random, ids: Ids, artist: Artist) -> Song:
-    """A song by `artist`, under one of its spellings."""
+    """A song by `artist`, with one of its spellings."""
     name = artist.names[0] if rng.random() < 0.7 else pick(rng, artist.names)
     city = pick(rng, artist.cities)
     return Song(
@@ -113,10 +113,10 @@ def make_song(rng: Random, ids: Ids, artist: Artist) -> Song:
 
 
 def make_catalogue(rng: Random, ids: Ids, count: int) -> list[Song]:
-    """`count` songs by about half as many artists, one in fifty under a second song_id."""
+    """`count` songs by about half as many artists; one in fifty repeats another with a new song_id."""
     artists = [make_artist(rng, ids) for _ in range(count // 2 + 1)]
     songs = [make_song(rng, ids, pick(rng, artists)) for _ in range(count - count // TWIN_EVERY)]
-    # Each original comes once, so that at most two songs share a match key.
+    # Each original is copied once, so that at most two songs share a match key.
     for original in songs[: count // TWIN_EVERY]:
         other = pick(rng, artists)
         artist_id = original.artist_id if rng.random() < 0.5 else other.artist_id

@@ -1,4 +1,4 @@
-"""The model's own cleaning rules: what a field of a record says once the damage is undone."""
+"""The cleaning rules of the model, independent of the pipeline's."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ MatchKey = tuple[str | None, str | None, float]
 
 
 class CleanSong(NamedTuple):
-    """A song's content."""
+    """The cleaned fields of a song."""
 
     song_id: str
     title: str | None
@@ -28,7 +28,7 @@ class CleanSong(NamedTuple):
 
 
 def repaired(text: str) -> str:
-    """`text` with mis-decoded UTF-8 read right, as often as it was read wrong."""
+    """`text` with mis-decoded UTF-8 repaired, repeatedly if it was mis-decoded repeatedly."""
     while not text.isascii():
         try:
             better = text.encode("latin-1").decode("utf-8")
@@ -39,12 +39,12 @@ def repaired(text: str) -> str:
 
 
 def clean_text(text: str) -> str | None:
-    # Repaired first: the damage itself contains control characters.
+    # Repair first: damaged text contains control characters.
     return CONTROL_CHARACTER.sub("", repaired(text)).strip() or None
 
 
 class Cleaner:
-    """Cleans records; a text seen before is not cleaned again."""
+    """Cleans records, with a cache of cleaned texts."""
 
     def __init__(self) -> None:
         self._seen: dict[str, str | None] = {}
@@ -55,7 +55,7 @@ class Cleaner:
         return self._seen[text]
 
     def match(self, play: Play) -> MatchKey:
-        """What a play's song is found by: (title, artist name, duration)."""
+        """The key that matches a play to a song: (title, artist name, duration)."""
         return self.text(play.title), self.text(play.artist), play.length
 
     def song(self, song: Song) -> CleanSong:
@@ -73,7 +73,7 @@ class Cleaner:
         )
 
     def event(self, event: Event) -> tuple[object, ...]:
-        """An event's content, beyond its key."""
+        """The fields of an event outside its key."""
         play = event.play and self.match(event.play)
         return event.page, event.level, play, event.user and self._person(event.user)
 

@@ -1,4 +1,4 @@
-"""One sample's files, written in the order they are to be delivered, and the truth about them."""
+"""Write the files of a sample in delivery order, and compute its truth."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Arguments(NamedTuple):
 
 
 def deliver(out: Path, arguments: Arguments, progress: Progress | None) -> dict[str, object]:
-    """Writes the sample's folders below `out`; returns its truth, without the arguments."""
+    """Write the folders of a sample below `out`; returns its truth without the arguments."""
     sample = Sample(out, arguments)
     sample.write_catalogue()
     for number in range(arguments.days):
@@ -46,16 +46,16 @@ def deliver(out: Path, arguments: Arguments, progress: Progress | None) -> dict[
 
 def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Bytes, because text files get other line ends on some systems.
+    # Bytes, because text mode changes line ends on some systems.
     path.write_bytes(text.encode("ascii"))
 
 
 class Sample:
-    """A sample on its way to the disk."""
+    """Writes one sample, part by part."""
 
     def __init__(self, out: Path, arguments: Arguments) -> None:
         self._out, self._arguments = out, arguments
-        # Each part draws from a stream of its own: dirt changes no clean record.
+        # Each part has its own random stream, so that dirt changes no clean record.
         self._songs_rng, self._dirt_rng = self._stream("songs"), self._stream("dirt")
         self._ids = Ids()
         self._songs = make_catalogue(self._songs_rng, self._ids, arguments.songs)
@@ -71,7 +71,7 @@ class Sample:
         self._truth = Truth()
 
     def events_until(self, number: int) -> int:
-        """How many clean events the days up to number `number` hold or began."""
+        """Number of clean events in sessions that begin up to day `number`."""
         return self._arguments.events * (number + 1) // self._arguments.days
 
     def write_catalogue(self) -> None:
@@ -94,7 +94,7 @@ class Sample:
         write_text(self._out / log_path(FIRST_DAY + timedelta(days=number)), text)
 
     def finish(self) -> dict[str, object]:
-        """Writes what comes after the logs; returns the truth."""
+        """Write the files after the logs; returns the truth."""
         if not self._arguments.dirty:
             return self._truth.close_batch()
         self._write_empty_log()
@@ -112,7 +112,7 @@ class Sample:
         return Random(f"{self._arguments.seed}/{part}")
 
     def _write_songs(self, songs: list[Song], folder: Path) -> None:
-        """Writes the songs and delivers them in the order of their paths."""
+        """Write songs and deliver them to the truth in the order of their paths."""
         rng = self._songs_rng
         for path, song in sorted((self._ids.track_path(rng), song) for song in songs):
             write_text(folder / path, song_json(song))

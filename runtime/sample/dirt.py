@@ -1,4 +1,4 @@
-"""What goes wrong in real deliveries of logs, one function per kind."""
+"""Faults of real log deliveries, one function per kind."""
 
 import json
 from collections import Counter
@@ -12,14 +12,14 @@ EVENTS_PER_ROUND = 5_000
 
 
 def dirty_lines(soil: DirtContext, start: int, events: list[Event], counts: Counter[str]) -> list[Line]:
-    """The lines of the day beginning at `start`: its events and some of each kind of dirt.
+    """The lines of the day that begins at `start`: its events and some dirt of each kind.
 
-    `counts` is told how often each kind was added.
+    Adds the number of each kind to `counts`.
     """
     soil.begin_day(start, events)
     lines = [Line(soil.lines.line(event), event) for event in events]
     extras: list[Extra] = []
-    # A day without events stays an empty file.
+    # A day without events remains an empty file.
     for _ in range(1 + len(events) // EVENTS_PER_ROUND if events else 0):
         counts["integer_user_id"] += unquote_a_user_id(soil, lines)
         extras.extend(one_of_each_kind(soil, counts))
@@ -33,16 +33,16 @@ def one_of_each_kind(soil: DirtContext, counts: Counter[str]) -> list[Extra]:
 
 
 def merged(soil: DirtContext, lines: list[Line], extras: list[Extra]) -> list[Line]:
-    """The extras at random places among the lines, none before the event it must follow."""
+    """Insert the extras at random positions, none before the event it must follow."""
     placed: dict[int, list[Line]] = {}
     for after, line in extras:
-        city = after + int(soil.rng.random() * (len(lines) - after))
-        placed.setdefault(city, []).append(line)
+        position = after + int(soil.rng.random() * (len(lines) - after))
+        placed.setdefault(position, []).append(line)
     return [x for number, line in enumerate(lines) for x in (line, *placed.get(number, ()))]
 
 
 def unquote_a_user_id(soil: DirtContext, lines: list[Line]) -> bool:
-    """Turns one line's `"userId":"12"` into `"userId":12`, if the day has a user."""
+    """Change `"userId":"12"` of one line to `"userId":12`, if the day has a user."""
     number = soil.find(soil.today, has_user)
     if number is None:
         return False
@@ -82,7 +82,7 @@ def corrected(soil: DirtContext, event: Event) -> Event:
 
 
 def reordered(text: str) -> str:
-    """The same record with other whitespace and its keys in reverse order."""
+    """The same record with different whitespace and its keys in reverse order."""
     return json.dumps(dict(reversed(json.loads(text).items())), separators=(" , ", ": "))
 
 
@@ -120,7 +120,7 @@ def retraction_next_file(soil: DirtContext) -> Extra | None:
 
 
 def late_event(soil: DirtContext) -> Extra | None:
-    """A new event of an earlier day, with any level: often not its user's present one."""
+    """A new event of an earlier day, with a random level, often not the current one of its user."""
     if soil.start == soil.first_ts:
         return None
     return soil.valid(soil.new_event(soil.time_before_today()))
@@ -140,20 +140,20 @@ def play_without_user(soil: DirtContext) -> Extra:
 
 
 def unknown_level(soil: DirtContext) -> Extra | None:
-    """An invalid correction: the event it repeats must stay as it was."""
+    """An invalid correction: the event that it repeats must not change."""
     extra = soil.today_again(lambda event: event._replace(level="premium"), is_event)
     return extra and rejected(extra.line.text, "level_is_known", extra.after)
 
 
 def user_id_not_integer(soil: DirtContext) -> Extra:
-    """Not a play: a play would break a second rule, having no valid user."""
+    """On page Home: a play without a valid user would break a second rule."""
     event = soil.new_event(soil.time_today(), page="Home")
     user = event.user and event.user._replace(user_id="abc")
     return rejected(soil.lines.line(event._replace(user=user)), "user_id_is_integer")
 
 
 def missing_ts(soil: DirtContext) -> Extra:
-    """Without the field on one day, with a null on the next."""
+    """The field is missing on one day and null on the next."""
     ts = soil.time_today()
     instead = '"ts":null,' if soil.start // DAY_MS % 2 else ""
     text = soil.lines.line(soil.new_event(ts)).replace(f'"ts":{ts},', instead)

@@ -1,4 +1,4 @@
-"""What dirt is made of: lines, and the events of today and yesterday to make them from."""
+"""The context for generated dirt: the events of today and yesterday, and lines to insert."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -11,13 +11,13 @@ from runtime.sample.plays import PlayPicker
 from runtime.sample.sessions import DAY_MS, NEXT_SONG, Event
 from runtime.sample.vocabulary import pick
 
-# Far above the users' own sessions: a clean record is the same with dirt around it and without.
+# Far above the session ids of clean events, which are the same with and without dirt.
 FIRST_SESSION = 900_000_000
 LEVELS = ("free", "paid")
 
 
 class Line(NamedTuple):
-    """A line of a log file: `event` if it is a valid record, else the `reason` it is not.
+    """A line of a log file: `event` if it is a valid record, else the `reason` of its rejection.
 
     A blank line has neither: it is not a record.
     """
@@ -28,14 +28,14 @@ class Line(NamedTuple):
 
 
 class Extra(NamedTuple):
-    """A line to stand anywhere after the day's event number `after`."""
+    """A line to insert anywhere after event number `after` of the day."""
 
     after: int
     line: Line
 
 
 class DirtContext:
-    """The days so far, as far as dirt refers to them."""
+    """The events that dirt refers to, and the random source."""
 
     def __init__(
         self, rng: Random, lines: Lines, users: list[User], jukebox: PlayPicker, first_ts: int
@@ -54,21 +54,21 @@ class DirtContext:
         self.start, self._yesterday, self.today = start, self.today, events
 
     def find(self, events: list[Event], fits: Callable[[Event], bool]) -> int | None:
-        """The number of a random event that fits, None if none does."""
+        """The index of a random event that fits, None if none does."""
         first = int(self.rng.random() * len(events))
-        # Round from a random event, so that the only one that fits is found too.
+        # Search from a random start and wrap around, so that a single match is found too.
         numbers = chain(range(first, len(events)), range(first))
         return next((number for number in numbers if fits(events[number])), None)
 
     def today_again(self, change: Callable[[Event], Event], fits: Callable[[Event], bool]) -> Extra | None:
-        """One of today's events, changed, later in the same file."""
+        """A changed copy of an event of today, later in the same file."""
         number = self.find(self.today, fits)
         return None if number is None else self.valid(change(self.today[number]), number)
 
     def yesterday_again(
         self, change: Callable[[Event], Event], fits: Callable[[Event], bool]
     ) -> Extra | None:
-        """One of yesterday's events, changed, in today's file."""
+        """A changed copy of an event of yesterday, in the file of today."""
         number = self.find(self._yesterday, fits)
         return None if number is None else self.valid(change(self._yesterday[number]))
 
@@ -76,7 +76,7 @@ class DirtContext:
         return Extra(after, Line(self.lines.line(event), event))
 
     def new_event(self, ts: int, page: str = NEXT_SONG) -> Event:
-        """An event in a session of its own."""
+        """An event in a new session."""
         self._session += 1
         play = self.jukebox.known() if page == NEXT_SONG else None
         user, level = pick(self.rng, self.users), pick(self.rng, LEVELS)

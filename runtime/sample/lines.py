@@ -4,7 +4,7 @@ from runtime.sample.people import User
 from runtime.sample.plays import log_json
 from runtime.sample.sessions import Event
 
-# Page → method and HTTP status; the pages not named are ("GET", 200).
+# Page → method and HTTP status; other pages are ("GET", 200).
 ANSWERS = {
     "NextSong": ("PUT", 200),
     "Login": ("PUT", 307),
@@ -25,7 +25,7 @@ LOGGED_OUT: PersonJson = (
 
 
 def person_json(user: User) -> PersonJson:
-    """The parts of a line that are the same for all records of `user`."""
+    """The parts of a line that all records of `user` share."""
     first, last, gender = log_json(user.first_name), log_json(user.last_name), user.gender
     return (
         f'"auth":"Logged In","firstName":{first},"gender":"{gender}"',
@@ -37,13 +37,13 @@ def person_json(user: User) -> PersonJson:
 
 
 class Lines:
-    """Writes events as lines; what a user's lines have in common is made once."""
+    """Formats events as lines, with a cache of the parts that lines of a user share."""
 
     def __init__(self) -> None:
         self._people: dict[User, PersonJson] = {}
 
     def line(self, event: Event) -> str:
-        """The event's line, ASCII, without its end of line."""
+        """The line of an event, ASCII, without line end."""
         user, session_id, item, ts, page, level, play = event
         who, last_name, location, registration, agent = self._person(user)
         method, status = ANSWERS.get(page, ("GET", 200))

@@ -1,4 +1,4 @@
-"""The app's users: person fields that stay the same in every record of theirs."""
+"""The users of the app: the fields that are the same in all their records."""
 
 from random import Random
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from runtime.sample import vocabulary
 from runtime.sample.vocabulary import pick
 
-# Half of the agents carry quotes of their own, as most of the real ones do.
+# Half of the agents are in quotes, as most of the real ones are.
 AGENTS = (
     '"Mozilla/5.0 (Fenwick NT 6.1; x64) QuarkKit/537.36 (KHTML, like Lizard) Larkspur/36.0"',
     '"Mozilla/5.0 (Plumtosh; OS Q 10_9_4) QuarkKit/537.77.4 (KHTML, like Lizard) Dune/7.0.5"',
@@ -33,7 +33,7 @@ class User(NamedTuple):
 
 
 def make_users(rng: Random, events: int, first_ts: int) -> list[User]:
-    """The users that cause `events` events, all registered before `first_ts`."""
+    """The users for `events` events, all registered before `first_ts`."""
     count = max(FEWEST_USERS, events // EVENTS_PER_USER)
     return [make_user(rng, number + 1, first_ts) for number in range(count)]
 

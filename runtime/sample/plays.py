@@ -1,4 +1,4 @@
-"""What is played: songs of the catalogue, near misses, and songs nobody catalogued."""
+"""Played songs: from the catalogue, near misses, and songs outside the catalogue."""
 
 import json
 from random import Random
@@ -8,12 +8,12 @@ from runtime.sample import vocabulary
 from runtime.sample.catalogue import Song
 from runtime.sample.vocabulary import pick
 
-# Both occur in the real data's titles.
+# Both occur in titles of the real data.
 CONTROL_CHARACTERS = ("\x18", "\x19")
 
 
 class Play(NamedTuple):
-    """A song as a log record names it; the `_json` fields are ready to be written."""
+    """A song as in a log record; the `_json` fields are encoded for a line."""
 
     artist: str
     title: str
@@ -23,7 +23,7 @@ class Play(NamedTuple):
 
 
 def log_json(text: str) -> str:
-    r"""`text` as the logs write it: `/` as `\/`, everything outside ASCII as `\uXXXX`."""
+    r"""`text` encoded as in the logs: `/` as `\/`, characters outside ASCII as `\uXXXX`."""
     return json.dumps(text).replace("/", "\\/")
 
 
@@ -32,14 +32,14 @@ def make_play(artist: str, title: str, length: float) -> Play:
 
 
 def misdecode(text: str) -> str:
-    """UTF-8 read as Latin-1, twice: how the real data's damage came about."""
+    """Decode UTF-8 as Latin-1, twice: the damage of the real data."""
     for _ in range(2):
         text = text.encode("utf-8").decode("latin-1")
     return text
 
 
 def damaged(plays: list[Play]) -> list[Play]:
-    """The plays that damage can reach, those not in ASCII, damaged."""
+    """Damaged copies of the plays with characters outside ASCII."""
     foreign = [p for p in plays if not (p.artist + p.title).isascii()]
     return [make_play(misdecode(p.artist), misdecode(p.title), p.length) for p in foreign]
 
@@ -48,7 +48,7 @@ class PlayPicker:
     """Chooses plays: about 30 % match a catalogue song, 5 % miss one by the length alone."""
 
     def __init__(self, rng: Random, songs: list[Song], pool: int) -> None:
-        """`pool` is the number of songs that are played but not catalogued."""
+        """`pool`: number of played songs outside the catalogue."""
         self.song_of = {make_play(s.artist_name, s.title, s.duration): s for s in songs}
         self._rng = rng
         self._known = list(self.song_of)
@@ -63,11 +63,11 @@ class PlayPicker:
         return play in self._uncatalogued
 
     def known(self) -> Play:
-        """A play of a catalogue song; those early in the catalogue are played more often."""
+        """A play of a catalogue song; earlier songs are more popular."""
         return self._popular(self._known)
 
     def next(self) -> Play:
-        """Any play, in the shares named above."""
+        """A random play, in the shares of the class docstring."""
         draw = self._rng.random()
         if draw < 0.290:
             return self.known()
@@ -85,7 +85,7 @@ class PlayPicker:
 
     def _make_unknown(self, pool: int) -> list[Play]:
         rng = self._rng
-        # The first is outside ASCII: there is always one that can be damaged.
+        # The first is outside ASCII, so that there is always one to damage.
         plays = [make_play(vocabulary.FOREIGN[0], vocabulary.title(rng), vocabulary.seconds(rng))]
         while len(plays) < pool:
             names = vocabulary.artist(rng), vocabulary.title(rng)

@@ -1,4 +1,4 @@
-"""Who does what, and when: sessions of users, one day of events at a time."""
+"""Sessions of users, one day of events at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 NEXT_SONG = "NextSong"
 PLAY_SHARE = 0.865
-# A page stands as often as it should come.
+# A page is repeated by its weight.
 PAGES = {
     "free": ("Home",) * 11 + ("Settings", "Help", "About", "Logout", "Upgrade", "Upgrade", "Error"),
     "paid": ("Home",) * 11 + ("Settings", "Help", "About", "Logout", "Downgrade", "Error"),
 }
 LOGGED_OUT_PAGES = ("Home", "Home", "Login", "Login", "About", "Help")
-# Page → the page that may follow it at once, and how often it does.
+# Page → the page that may follow directly, and the share of times it does.
 FOLLOWED_BY = {
     "Upgrade": ("Submit Upgrade", 0.4),
     "Downgrade": ("Submit Downgrade", 0.25),
@@ -53,7 +53,7 @@ in_order = itemgetter(Event._fields.index("ts"), Event._fields.index("session_id
 
 @dataclass(slots=True)
 class Listener:
-    """A user as of now: the level, and when the next session can begin."""
+    """A user with the current level, and the earliest start of the next session (epoch milliseconds)."""
 
     user: User
     level: str
@@ -61,7 +61,7 @@ class Listener:
 
 
 class Timeline:
-    """The users' sessions so far; each user has one session at a time."""
+    """Generates sessions; each user has one session at a time."""
 
     def __init__(self, rng: Random, users: list[User], jukebox: PlayPicker, first_ts: int) -> None:
         self._rng = rng
@@ -74,10 +74,10 @@ class Timeline:
         self._echo = 0
 
     def day(self, start: int, until: int, last: bool) -> list[Event]:
-        """The events of the day beginning at `start`, sorted by time.
+        """The events of the day that begins at `start`, sorted by time.
 
-        Sessions are added until `until` events exist in all; what falls after midnight is
-        carried to the next day, unless the day is the `last`: then sessions end at midnight.
+        Adds sessions until there are `until` events in total. Events after midnight belong to the next day,
+        except on the `last` day, where sessions end at midnight.
         """
         end = start + DAY_MS
         events = self._carried
@@ -93,7 +93,7 @@ class Timeline:
         listener, start = self._who_and_when(day_start, day_end)
         rows = 1 + int(rng.random() * rng.random() * LONGEST_SESSION[listener.level])
         if self._sessions == 0 and not last:
-            # One session is sure to cross midnight, however small the sample.
+            # One session always crosses midnight, also in a small sample.
             start, rows = day_end - 5 * MINUTE_MS, NIGHT_OWL_ROWS
         self._sessions += 1
         events = []
@@ -107,7 +107,7 @@ class Timeline:
         return events
 
     def _who_and_when(self, day_start: int, day_end: int) -> tuple[Listener, int]:
-        """Someone who is free, and when the session begins: at times with another's event."""
+        """A free user and the start of a session, sometimes at the time of an existing event."""
         rng, listeners = self._rng, self._listeners
         for _ in range(TRIES):
             listener = listeners[int(rng.random() * rng.random() * len(listeners))]
@@ -117,7 +117,7 @@ class Timeline:
             start = max(start, listener.free_at)
             if start < day_end:
                 return listener, start
-        # Everyone's day is full: someone new begins.
+        # No user is free: add a new one.
         listeners.append(self._listener(make_user(rng, len(listeners) + 1, self._first_ts)))
         return listeners[-1], day_start + int(rng.random() * DAY_MS)
 
@@ -125,7 +125,7 @@ class Timeline:
         return Listener(user, "paid" if self._rng.random() < PAID_SHARE else "free")
 
     def _events_of(self, listener: Listener, ts: int) -> Iterator[Event]:
-        """The events of one session, without end, each with the level the user has by then."""
+        """An endless stream of events of one session, each with the current level of the user."""
         session_id, page = self._sessions, ""
         logged_in = self._rng.random() >= LOGGED_OUT_START_SHARE
         for item in count():

@@ -1,4 +1,4 @@
-"""What goes wrong in deliveries of songs, and the songs that come after their plays."""
+"""Faults of song deliveries, and songs that arrive after their plays."""
 
 from collections import Counter
 from random import Random
@@ -11,7 +11,7 @@ SONGS_PER_LATE_SONG = 100
 
 
 def dirty_songs(rng: Random, ids: Ids, songs: list[Song], counts: Counter[str]) -> list[Song]:
-    """Records to deliver with `songs`: one without a title, one that repeats a song's id."""
+    """Records to deliver with `songs`: one without a title, one that repeats a song with another year."""
     untitled = songs[0]._replace(song_id=ids.song(rng), artist_id=ids.artist(rng), title="")
     redated = songs[-1]._replace(year=songs[-1].year + 1 if songs[-1].year else 1999)
     counts.update(song_without_title=1, song_in_two_files=1)
@@ -21,11 +21,10 @@ def dirty_songs(rng: Random, ids: Ids, songs: list[Song], counts: Counter[str]) 
 def late_songs(
     rng: Random, ids: Ids, jukebox: PlayPicker, heard: list[Play], counts: Counter[str]
 ) -> list[Song]:
-    """Records to deliver after the logs that `heard` was played in.
+    """Records to deliver after the logs with the plays in `heard`.
 
-    Songs of plays so far without one, the first by an artist already known; songs retitled, away
-    from their plays or onto others; and one song told again unchanged. `counts` is told how many
-    there are of each.
+    Songs of plays without one, the first by an existing artist; songs with a new title that no longer match
+    their plays, or match others; and one unchanged song again. Adds the number of each kind to `counts`.
     """
     known = [jukebox.song_of[play] for play in heard if play in jukebox.song_of]
     unknown = [play for play in heard if jukebox.is_uncatalogued(play)]
@@ -44,7 +43,7 @@ def late_songs(
 
 
 def late_song(rng: Random, ids: Ids, artist_id: str, play: Play) -> Song:
-    """The song a play was of; complete and recent, so that its spelling of the artist wins."""
+    """The song of a play; complete and recent, so that its spelling of the artist wins."""
     return Song(
         num_songs=1,
         artist_id=artist_id,

@@ -1,7 +1,7 @@
-"""The answers: what the lake must hold after the records delivered so far.
+"""The expected contents of the lake after the records delivered so far.
 
-A model of plain dictionaries over what was meant to be delivered, not over its text. It is the
-oracle of the tests, so it imports nothing of the pipeline and repeats the rules in its own words.
+A model of plain dictionaries over the generated records, not over their text. It is the oracle of the
+tests, so it imports nothing from the pipeline and implements the rules a second time.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ MOST_USERS_LISTED = 2_000
 
 
 class LastSeen(NamedTuple):
-    """A user's latest event, compared by (ts, session_id, item), and the level it shows."""
+    """The latest event of a user, ordered by (ts, session_id, item), with its level."""
 
     ts: int
     session_id: int
@@ -27,10 +27,10 @@ class LastSeen(NamedTuple):
 
 
 class Truth:
-    """Takes records in delivery order and knows the tables they make.
+    """Takes records in delivery order and computes the expected tables.
 
-    Events are settled when the next file is complete: a record is repeated or corrected in its
-    own file or the next one, so no more than two files' events are held.
+    Events are final when the next file is complete: a record is repeated or corrected in its own file or the
+    next one, so only the events of two files are in memory.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Truth:
         self._events = 0
         self._users: dict[int, LastSeen] = {}
         self._instants: set[int] = set()
-        # A play is a line of the digest without its song, and what a song is matched by.
+        # A play: its line of the digest without the song, and its match key.
         self._plays: list[str] = []
         self._play_matches: list[MatchKey] = []
         self._matches: dict[MatchKey, MatchKey] = {}
@@ -64,18 +64,18 @@ class Truth:
             self._open.setdefault(key, []).append(event)
 
     def reject(self, reason: str) -> None:
-        """A record that breaks exactly one rule."""
+        """Count a record that breaks exactly one rule."""
         self._records["quarantined"] += 1
         self._quarantine[reason] += 1
 
     def close_file(self) -> None:
-        """The log file is complete: what the one before it held is final."""
+        """End a log file: the events of the file before it are final."""
         for events in self._settling.values():
             self._settle(events)
         self._settling, self._open = self._open, {}
 
     def close_batch(self) -> dict[str, object]:
-        """The state after everything delivered, with the batch's records; begins a new batch."""
+        """End a batch: returns its record counts and the expected state after it."""
         self.close_file()
         self.close_file()
         for song_id, songs in self._delivered_songs.items():
@@ -108,7 +108,7 @@ class Truth:
         self._instants.add(event.ts)
 
     def _count(self, contents: list[T], before: T | None) -> None:
-        """Counts one key's records: the last one's content is the row's."""
+        """Count the records of one key: the last one makes the row."""
         same = contents.count(contents[-1])
         accepted = 0 if contents[-1] == before else 1
         self._records["accepted"] += accepted
@@ -146,16 +146,16 @@ class Truth:
         return {"delivered": sum(counts.values()), **counts}
 
     def _songplays(self) -> tuple[int, str]:
-        """How many plays have a song, and the digest of all plays' lines in sorted order."""
+        """The number of plays with a song, and the digest of the sorted lines of all plays."""
         songs: dict[MatchKey, CleanSong] = {}
-        # Descending, so that the smallest song_id of a match key is what remains.
+        # Descending, so that the smallest song_id of a match key remains.
         for _, song in sorted(self._songs.items(), reverse=True):
             songs[(song.title, song.artist_name, song.duration)] = song
         linked, lines = 0, []
         for play, match in zip(self._plays, self._play_matches, strict=True):
-            found = songs.get(match)
-            linked += found is not None
-            lines.append(f"{play}|{found.song_id}|{found.artist_id}" if found else f"{play}||")
+            matched = songs.get(match)
+            linked += matched is not None
+            lines.append(f"{play}|{matched.song_id}|{matched.artist_id}" if matched else f"{play}||")
         lines.sort()
         return linked, hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Made-up words: names of people, towns, artists and songs that belong to nobody."""
+"""Invented names of people, towns, artists and songs."""
 
 from collections.abc import Sequence
 from random import Random
@@ -25,7 +25,7 @@ TAILS = ("(Live)", "(Album Version)", "/ Reprise", "Pt. 2", '"Nocturne"', "(2004
 BANDS = ("The {}s", "{} Trio", "{} & {}", "DJ {}", "{} Orchestra", "{}/{}")
 REGIONS = ("EV", "KR", "TL", "OS", "BW", "UQ", "ZH", "PN")
 FOREIGN_SHARE = 0.15
-# What the syllables might spell by chance, and what stands there instead.
+# Rude words that syllables can form by chance, and their replacements.
 MILDER = {
     "dick": "dilk",
     "fuck": "fulk",
@@ -38,7 +38,7 @@ MILDER = {
 
 
 def pick(rng: Random, items: Sequence[T]) -> T:
-    """One of `items`. Only `random()` is drawn: its stream is the same on every Python."""
+    """One of `items`, by `random()` only: its stream is the same in every version of Python."""
     return items[int(rng.random() * len(items))]
 
 
@@ -53,7 +53,7 @@ def word(rng: Random) -> str:
 
 
 def title(rng: Random) -> str:
-    """A song's title; some hold slashes, quotes or letters outside ASCII."""
+    """A song title; some contain slashes, quotes or letters outside ASCII."""
     words = [word(rng) for _ in range(1 + int(rng.random() * 3))]
     if rng.random() < FOREIGN_SHARE:
         words.append(pick(rng, FOREIGN))
@@ -63,7 +63,7 @@ def title(rng: Random) -> str:
 
 
 def artist(rng: Random) -> str:
-    """An artist's name; some hold slashes or letters outside ASCII."""
+    """An artist name; some contain slashes or letters outside ASCII."""
     name = word(rng)
     if rng.random() < FOREIGN_SHARE:
         name = f"{pick(rng, FOREIGN)} {name}"
@@ -79,5 +79,5 @@ def town(rng: Random) -> str:
 
 
 def seconds(rng: Random) -> float:
-    """A song's length: 60 to 420 seconds, five decimals like the real catalogue."""
+    """A song length in seconds: 60 to 420, with five decimals as in the real catalogue."""
     return (6_000_000 + int(rng.random() * 36_000_000)) / 100_000

@@ -1,4 +1,4 @@
-"""The command's function: checks what was asked for, makes room, writes, keeps the truth."""
+"""The function behind `sample`: check the arguments, clear the folder, write files and truth."""
 
 import json
 import shutil
@@ -20,21 +20,20 @@ def write_sample(
     dirty: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, object]:
-    """Writes `song_data/`, `log_data/` and `truth.json` into `out`; returns the truth.
+    """Write `song_data/`, `log_data/` and `truth.json` into `out`; returns the truth.
 
     `events` clean events in `songs` song files and one log file for each of `days` days from
-    2018-11-01 on. `dirty` adds to them, and writes `late/song_data/`, songs to be delivered after
-    everything else. The same arguments give the same bytes. `progress` is told (events written,
+    2018-11-01 on. `dirty` adds faulty records, and `late/song_data/`, songs to be delivered after
+    everything else. The same arguments give the same bytes. `progress` is called with (events written,
     events) after each day.
 
     The truth describes one run over `song_data` and `log_data`; its `after_late` describes the
     lake after a second run with the late songs: `records` are those of the second run, all else
-    is the state after both.
-    `songplays_digest` is the SHA-256 of the sorted lines
+    is the state after both. `songplays_digest` is the SHA-256 of the sorted lines
     `session_id|item_in_session|ts|user_id|level|song_id|artist_id` (ts in epoch milliseconds, no
     song: two empty ids), joined by newlines. `users` (user_id → level) is left out above 2,000.
 
-    Raises UsageError if a number is below 1, or if `out` holds anything but an earlier sample.
+    Raises UsageError if a number is below 1, or if `out` is not empty and not an earlier sample.
     """
     refuse_numbers_below_one(events=events, songs=songs, days=days)
     clear(out)
@@ -51,7 +50,7 @@ def refuse_numbers_below_one(**numbers: int) -> None:
 
 
 def clear(out: Path) -> None:
-    """Makes `out` an empty folder that is known as a sample's from the start."""
+    """Empty `out` and mark it as a sample from the start. Raises UsageError for other folders."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"sample: {out} is a file; name a folder with --out.")
     if out.is_dir() and any(out.iterdir()) and not (out / TRUTH).is_file():
@@ -59,7 +58,7 @@ def clear(out: Path) -> None:
             f"sample: {out} is not empty and holds no {TRUTH}, so it was not made by this "
             "command; name another folder with --out, or empty this one."
         )
-    # A sample cut short is still a sample: the next one may replace it.
+    # An interrupted sample is still a sample: the next one may replace it.
     write_text(out / TRUTH, '{"complete": false}\n')
     for folder in ("song_data", "log_data", "late"):
         if (out / folder).exists():

@@ -1,4 +1,4 @@
-"""How a run is shown in a notebook: below its cell a line for each batch, and a bar for the one at work."""
+"""The progress of a run in a notebook: a line per published batch, and a bar for the current one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SHOWN = 20  # lines; a run of hundreds of batches would push the notebook away
 
 
 def progress_here(tables: Collection[str]) -> Progress:
-    """A bar where a notebook shows it, otherwise nothing: a terminal's IPython could not change it later."""
+    """A bar in a notebook, otherwise nothing: IPython in a terminal cannot update its output."""
     interactive = sys.modules.get("IPython")
     shell = interactive.get_ipython() if interactive else None
     return NotebookProgress(tables) if hasattr(shell, "kernel") else Silent()
 
 
 class NotebookProgress:
-    """One output of the cell, changed as the run goes on. A run with nothing to do shows none."""
+    """One cell output, updated during the run. A run with nothing to do has no output."""
 
     def __init__(self, tables: Collection[str]) -> None:
         self._steps = len(tables)
@@ -34,43 +34,43 @@ class NotebookProgress:
         self._output: Any = None
 
     def note(self, message: str) -> None:
-        """A line of its own."""
+        """Add a line."""
         self._lines.append(message)
         self._show()
 
     def listing(self, source: str, files: int) -> None:
-        """How far a listing of thousands has come."""
+        """Show the progress of a long listing."""
         self._show(f"listing {source}: {files:,} files so far")
 
     def work(self, files: int, content_bytes: int) -> None:
-        """What this run will take in."""
+        """Show the input of the run."""
         self._show(f"to take in: {_size(files, content_bytes)}")
 
     def batch(self, batch_id: int, files: int, content_bytes: int) -> None:
-        """The bar of the batch, at its beginning."""
+        """Show the bar of a batch."""
         self._doing, self._done = f"batch {batch_id}: {_size(files, content_bytes)}", 0
         self._show(self._doing, 0)
 
     def table(self, name: str, verb: str, changes: Changes, seconds: float) -> None:
-        """A step further."""
+        """Advance the bar."""
         self._done += 1
         self._show(f"{self._doing}, {name}", self._done)
 
     def published(self, state: State) -> None:
-        """The batch's summary, in the place of its bar."""
+        """Replace the bar with the summary of the batch."""
         from runtime.show.summary import summary
 
         self._lines.append(summary(state))
         self._show()
 
     def _show(self, doing: str = "", done: int | None = None) -> None:
-        shown = html.of_progress(self._lines[-SHOWN:], doing, done, self._steps)
+        content = html.of_progress(self._lines[-SHOWN:], doing, done, self._steps)
         if self._output is not None:
-            self._output.update(shown, raw=True)
+            self._output.update(content, raw=True)
             return
         from IPython.display import display
 
-        self._output = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._output = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
 
 def _size(files: int, content_bytes: int) -> str:

@@ -14,7 +14,6 @@ OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
 
 
 def summary(state: State) -> str:
-    """One line about a published batch."""
     kind = "" if state.kind == "run" else f" ({state.kind})"
     files = f"{file_text(state.files)}; " if state.files else ""
     records = count(state.records.get("delivered", 0), "record")

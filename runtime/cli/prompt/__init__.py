@@ -1,4 +1,4 @@
-"""The prompt of `query`: statements and a few commands, one after the other, over one snapshot at a time.
+"""The interactive prompt of `query`: statements and a few commands, over one snapshot at a time.
 
-Only here is prompt_toolkit loaded.
+Only this package imports prompt_toolkit.
 """

@@ -1,11 +1,11 @@
-"""What was typed: where a statement ends, and what a word may become."""
+"""Parse the input: where a statement ends, and the completions of a word."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-# Texts, quoted names and comments: a semicolon in them ends nothing.
+# Strings, quoted names and comments: a semicolon inside them does not end a statement.
 _TOKENS = re.compile(
     r"""'(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | \$\$.*?(?:\$\$|\Z)
         | --[^\n]* | /\*.*?(?:\*/|\Z) | ; | [^;'"$/-]+ | .""",
@@ -27,28 +27,28 @@ KEYWORDS = (
 
 
 def is_command(text: str) -> bool:
-    """Whether the line is for the prompt itself: it begins with a backslash or a point."""
+    """Whether the line is a command of the prompt: it begins with a backslash or a point."""
     return text.lstrip().startswith(("\\", "."))
 
 
 def is_goodbye(text: str) -> bool:
-    """Whether the line is one of the words that leave other prompts."""
+    """Whether the line is `quit` or `exit`, as in other prompts."""
     return text.strip().rstrip(";").lower() in ("quit", "exit")
 
 
 def statements(text: str) -> list[str]:
-    """The statements of a text, without the semicolons between them; empty ones are left out."""
-    found = [""]
+    """The statements of a text, without their semicolons and without empty ones."""
+    parts = [""]
     for token in _TOKENS.findall(text):
         if token == ";":
-            found.append("")
+            parts.append("")
         elif not token.startswith(_COMMENT):
-            found[-1] += token
-    return [part.strip() for part in found if part.strip()]
+            parts[-1] += token
+    return [part.strip() for part in parts if part.strip()]
 
 
 def is_complete(text: str) -> bool:
-    """Whether Enter ends the input: a command, a goodbye, nothing, or a statement and its semicolon."""
+    """Whether Enter ends the input: a command, quit, nothing, or a statement with its semicolon."""
     if is_command(text) or is_goodbye(text) or not text.strip():
         return True
     tokens = [t for t in _TOKENS.findall(text) if t.strip() and not t.startswith(_COMMENT)]
@@ -58,15 +58,15 @@ def is_complete(text: str) -> bool:
 def completions(
     before: str, tables: Mapping[str, Sequence[str]], commands: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, int]]:
-    """What the word before the cursor may become, and how many characters that replaces.
+    """The completions of the word before the cursor, and how many characters each replaces.
 
-    `tables` gives each table's columns, `commands` what may follow each command of the prompt.
+    `tables`: the columns of each table. `commands`: the arguments of each command of the prompt.
     """
     if is_command(before):
         word, choices = _of_command(before.lstrip(), commands)
     else:
-        found = _WORD.search(before)
-        word = found[0] if found else ""
+        match = _WORD.search(before)
+        word = match[0] if match else ""
         choices = _of_statement(before[: len(before) - len(word)], word, tables)
     for choice in choices:
         if choice.lower().startswith(word.lower()) and choice != word:
@@ -79,20 +79,20 @@ def _of_command(line: str, commands: Mapping[str, Sequence[str]]) -> tuple[str, 
 
 
 def _of_statement(before: str, word: str, tables: Mapping[str, Sequence[str]]) -> list[str]:
-    """Columns behind the name of a table; else tables, columns of the tables named, and keywords."""
+    """Columns after `table.`; else columns of the tables already named, all tables, and keywords."""
     named = _NAMED_TABLE.findall(before)
     owner, point, _ = word.rpartition(".")
     if point:
         columns = [f"{owner}.{c}" for c in tables.get(_table_of(owner, named), ())]
         return [*tables, *columns]
-    known = [t for t, _ in named if t in tables] or list(tables)
-    columns = list(dict.fromkeys(c for t in known for c in tables[t]))
+    relevant = [t for t, _ in named if t in tables] or list(tables)
+    columns = list(dict.fromkeys(c for t in relevant for c in tables[t]))
     upper = word.isupper()
     return [*columns, *tables, *(k.upper() if upper else k for k in KEYWORDS)]
 
 
 def _table_of(owner: str, named: Sequence[tuple[str, str]]) -> str:
-    """The table meant by an alias, its bare name or its whole name."""
+    """The table of an alias, a bare name or a full name."""
     for table, alias in named:
         if owner in (alias, table, table.partition(".")[2]):
             return table

@@ -1,4 +1,4 @@
-"""What the prompt answers: statements over the snapshot chosen, and commands that choose and describe."""
+"""The prompt without its terminal: run statements and commands over a snapshot."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ A statement ends with a semicolon and may take several lines. TAB completes tabl
 
 
 class Leave(Exception):
-    """The person wants to go."""
+    """The user leaves the prompt."""
 
 
 @dataclass
 class Conversation:
-    """One lake, and how it is asked: as of which batch, in which form."""
+    """The state of one prompt: the lake, its snapshot, and the output format."""
 
     invocation: Invocation
     lake: Lakehouse
@@ -42,7 +42,7 @@ class Conversation:
 
     @property
     def mark(self) -> str:
-        """What stands before the cursor."""
+        """The text before the cursor."""
         return f"batch {self.snapshot.batch_id}> "
 
     @cached_property
@@ -53,20 +53,19 @@ class Conversation:
         }  # fmt: skip
 
     def arguments(self) -> dict[str, Sequence[str]]:
-        """Every command with what may follow it."""
-        given = {
+        """Every command with its possible arguments."""
+        choices = {
             "\\d": sorted(self.snapshot.versions),
             ".batch": [str(state["batch_id"]) for state in self.lake.history()],
             ".format": FORMATS,
         }
-        return {name: given.get(name, ()) for name in self._commands}
+        return {name: choices.get(name, ()) for name in self._commands}
 
     def columns(self) -> dict[str, Sequence[str]]:
-        """Every table with its columns."""
         return {name: self.lake.tables[name].column_names for name in self.snapshot.versions}
 
     def say(self, text: str) -> None:
-        """Answer one input. What goes wrong is told and ends nothing. Raises Leave."""
+        """Run one input and print its errors; the prompt goes on. Raises Leave."""
         if is_goodbye(text):
             raise Leave
         try:

@@ -1,4 +1,4 @@
-"""The terminal's side of the prompt: editing, history over sessions, completion by TAB."""
+"""The terminal of the prompt: editing, history over sessions, completion by TAB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from runtime.cli.prompt.repl import Conversation, Leave
 
 
 def converse(invocation: Invocation, *, batch: int | None, as_of: str | None) -> None:
-    """Ask and answer until the person leaves. Raises LakehouseError where there is nothing to ask."""
+    """Read and run inputs until the user leaves. Raises LakehouseError where there is no lake to read."""
     lake = invocation.open()
     conversation = Conversation(invocation, lake, lake.at(batch=batch, as_of=as_of))
     session = _session(conversation)
@@ -40,8 +40,9 @@ def converse(invocation: Invocation, *, batch: int | None, as_of: str | None) ->
 
 
 def _line(session: PromptSession[str], mark: str) -> str:
-    """What is typed. SIGTERM ends the prompt by way of its event loop, and is raised again when that is over:
-    an exception in the midst of the loop would be shown, and a key waited for."""
+    """Read one input. SIGTERM ends the event loop of the prompt, then is raised again.
+
+    An exception inside the loop would be printed, and prompt_toolkit would wait for a key."""
     came = threading.Event()
 
     def leave() -> None:
@@ -71,13 +72,13 @@ def _session(conversation: Conversation) -> PromptSession[str]:
         multiline=True,
         prompt_continuation=lambda width, _line, _wrapped: "-> ".rjust(width),
         key_bindings=_keys(),
-        # Rows may go to a file; then the prompt is on stderr.
+        # If stdout is a file, the prompt is on stderr.
         output=create_output(always_prefer_tty=True),
     )
 
 
 def _keys() -> KeyBindings:
-    """Enter ends the input where it is complete, and begins a line where it is not."""
+    """Enter ends a complete input, and begins a new line in an incomplete one."""
     keys = KeyBindings()
     complete = Condition(lambda: is_complete(get_app().current_buffer.text))
 
@@ -99,7 +100,7 @@ class _Completer(Completer):
 
 
 def _history() -> History:
-    """Of all sessions, in the user's state folder; of this session where that cannot be written."""
+    """The history of all sessions, in the user's state folder; of this one if that is not writable."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     file = state / "sparkify-lakehouse" / "query_history"
     try:

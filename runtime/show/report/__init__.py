@@ -1,6 +1,6 @@
-"""One HTML page about the lake as of a batch: what is in it, whether to trust it, what it says.
+"""One HTML page about the lake as of a batch: tables, quality, changes and listening charts.
 
-`facts` asks the lake, `charts` draws, `page` puts both into one file that needs no network.
+`facts` reads the lake, `charts` draws, `page` makes one HTML file that needs no network.
 """
 
 from runtime.show.report.page import report_page

@@ -1,5 +1,5 @@
-"""Charts as SVG, through Vega-Lite. Colours are Okabe and Ito's, which colour-blind readers tell apart;
-texts and grid take the page's own colours, so that a dark page has light ones."""
+"""Charts as SVG, through Vega-Lite. Colours are Okabe and Ito's palette for colour-blind readers;
+text and grid use the colours of the page, so that they follow dark mode."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from runtime.errors import UsageError
 from runtime.show.report.questions import Question
 from runtime.text.values import visible
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # the last stands out in a stack
-# A phone shows a chart scaled to its 360 px: wider ones would have letters too small to read there.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # the last one is the most visible in a stack
+# A phone scales a chart to its 360 px: in wider ones the text would be too small to read.
 WIDTH, HEIGHT, ROW = 340, 220, 24
-# A browser may write wider letters than those measured here: texts get more room than they seem to need.
+# A browser may use wider letters than those measured here, so labels get extra room.
 LONGEST_NAME = 20  # characters
 NAMES = {
     "minExtent": 180,
@@ -25,8 +25,8 @@ NAMES = {
 }
 NUMBERS = {"minExtent": 60, "titlePadding": 8}
 TICKS = 6
-PAPER = "#fdfdfd"  # stands for the page's own colour, between the parts of a stack
-# The page sets fonts and colours by class; a chart that brings its own could not follow dark mode.
+PAPER = "#fdfdfd"  # replaced by the page's colour; separates the parts of a stack
+# The page sets colours; a background of the chart would not follow dark mode.
 CONFIG = {
     "background": None,
     "view": {"stroke": None},
@@ -41,8 +41,8 @@ def drawn(question: Question, rows: Iterable[Mapping[str, Any]]) -> str:
     rows = list(rows)
     x, y = _axis(question.x, question.x_title), _axis(question.y, question.y_title)
     if question.kind == "line":
-        written = {"format": question.labels, "labelOverlap": True, "labelSeparation": 24}
-        x |= {"type": "temporal", "scale": {"type": "utc"}, "axis": written}
+        axis = {"format": question.labels, "labelOverlap": True, "labelSeparation": 24}
+        x |= {"type": "temporal", "scale": {"type": "utc"}, "axis": axis}
     elif question.kind == "ranked":
         y |= {"type": "nominal", "sort": None, "title": None, "axis": NAMES}
         x |= _quantity(rows, question.x, {"tickCount": 3, "labelSeparation": 12})
@@ -54,12 +54,12 @@ def drawn(question: Question, rows: Iterable[Mapping[str, Any]]) -> str:
     encoding: dict[str, Any] = {"x": x, "y": y}
     if question.colour:
         encoding |= _lines(question.colour, sorted({row[question.colour] for row in rows}))
-    said = _said(question.title, rows, *_number_and_name(question))
+    caption = _said(question.title, rows, *_number_and_name(question))
     return _svg(
         _mark(question.kind),
         encoding,
         rows,
-        said,
+        caption,
         height={"step": ROW} if question.kind == "ranked" else HEIGHT,
     )
 
@@ -67,7 +67,7 @@ def drawn(question: Question, rows: Iterable[Mapping[str, Any]]) -> str:
 def bars_over_batches(
     title: str, rows: Iterable[Mapping[str, Any]], unit: str, colour: str | None = None
 ) -> str:
-    """`batch` and `n` as bars; `colour` names what is stacked, in the order and the colours of `rank`."""
+    """Bars of column `n` by `batch`, stacked by column `colour`, ordered and coloured by `rank`."""
     rows = list(rows)
     encoding: dict[str, Any] = {
         "x": _axis("batch", "batch") | {"type": "ordinal", "axis": {"labelAngle": 0, "labelOverlap": True}},
@@ -91,7 +91,7 @@ def _axis(field: str, title: str) -> dict[str, Any]:
 
 
 def _lines(field: str, names: Sequence[str]) -> dict[str, Any]:
-    """A line per name, told apart by colour and by dashes, in one legend."""
+    """A line per name, each with its own colour and dashes, in one legend."""
     legend = {"symbolType": "stroke", "symbolSize": 500}
     dashes = {"type": "nominal", "scale": {"domain": list(names)}, "sort": None}
     return {
@@ -101,7 +101,7 @@ def _lines(field: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _quantity(rows: Iterable[Mapping[str, Any]], field: str, axis: Mapping[str, Any]) -> dict[str, Any]:
-    """Of whole numbers no fractions are written along the axis."""
+    """Whole numbers get an axis without fractions."""
     values = [row[field] for row in rows]
     if all(isinstance(value, int) for value in values):
         ticks = min(axis.get("tickCount", TICKS), max(values))
@@ -114,7 +114,7 @@ def _number_and_name(question: Question) -> tuple[str, str]:
 
 
 def _said(title: str, rows: Sequence[Mapping[str, Any]], number: str, name: str) -> str:
-    """The chart in a sentence, for those who do not see it."""
+    """The chart as a sentence, for screen readers."""
     most = max(rows, key=lambda row: row[number])
     amount = f"{most[number]:,}" if isinstance(most[number], int) else f"{most[number]:.1f}"
     return f"{title}: at most {amount}, at {name} {visible(str(most[name]))}."
@@ -129,7 +129,7 @@ def _svg(
     mark: Mapping[str, Any],
     encoding: Mapping[str, Any],
     rows: Iterable[Mapping[str, Any]],
-    said: str,
+    caption: str,
     height: int | Mapping[str, int] = HEIGHT,
 ) -> str:
     try:
@@ -150,20 +150,20 @@ def _svg(
         "encoding": encoding,
         "config": CONFIG,
     }
-    return _of_the_page(str(vl_convert.vegalite_to_svg(spec)), said)
+    return _of_the_page(str(vl_convert.vegalite_to_svg(spec)), caption)
 
 
 def _plain(value: Any) -> Any:
-    """Numbers as they are; all else as text in which nothing is hidden."""
+    """Numbers unchanged; other values as text with control characters escaped."""
     return value if isinstance(value, int | float) else visible(str(value))
 
 
-def _of_the_page(svg: str, said: str) -> str:
-    """Scalable, one image with its sentence to screen readers, in the page's colours."""
+def _of_the_page(svg: str, caption: str) -> str:
+    """Make the SVG scalable, labelled for screen readers, and coloured by the page."""
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
     assert size is not None
     svg = svg.replace(size[0], f'style="max-width:{size[1]}px"', 1).replace(
-        "<svg ", f'<svg role="img" aria-label="{escape(said)}" ', 1
+        "<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1
     )
     svg = svg.replace(f'stroke="{PAPER}"', 'stroke="var(--paper)"')
     svg = re.sub(r'fill="(?:black|#000|#000000|#333)"', 'fill="currentColor"', svg)

@@ -1,4 +1,4 @@
-"""What the report says, asked of one snapshot and of the history that led to it. Nothing here draws."""
+"""The data of the report, read from one snapshot and its history."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from runtime.read.snapshot import Snapshot
 
 OUTCOMES = ("accepted", "duplicate", "superseded", "quarantined")
-SAMPLES = 3  # records shown of each reason
+SAMPLES = 3  # sample records per reason
 OPTIMIZED = "optimize"  # the kind of a state that only merged files
-SHOWN_ROWS = 5  # changed rows shown of each table
-LOOKED_AT = 1000  # changed rows looked at to find some that are not new
-LONGEST_RAW = 4_000  # characters of a raw record; most are shorter, and what a rule refused may stand last
+SHOWN_ROWS = 5  # changed rows per table
+LOOKED_AT = 1000  # changed rows read per table to find some that are not inserts
+LONGEST_RAW = 4_000  # characters of a raw record; the rejected field may be the last one
 
 
 @dataclass(frozen=True)
@@ -28,51 +28,50 @@ class Facts:
     """The facts of one report. Every value is plain Python; texts are as delivered, not yet escaped."""
 
     snapshot: Snapshot
-    history: Sequence[dict[str, Any]]  # as `Lakehouse.history` gives it
+    history: Sequence[dict[str, Any]]  # as `Lakehouse.history` returns it
     diff: Callable[[int, int], Diff]
-    lost_to_others: Sequence[str]  # what to know of records that lost to a record of another owner
+    lost_to_others: Sequence[str]  # notes on records superseded by a record of another owner
 
     @cached_property
     def states(self) -> list[dict[str, Any]]:
-        """The states that this one stands on, oldest first, itself last: `Lakehouse.history` has the keys."""
-        known = {state["batch_id"]: state for state in self.history}
-        found: list[dict[str, Any]] = []
+        """This state and those it is based on, oldest first, in the form of `Lakehouse.history`."""
+        by_id = {state["batch_id"]: state for state in self.history}
+        chain: list[dict[str, Any]] = []
         at: int | None = self.snapshot.batch_id
         while at is not None:
-            found.append(known[at])
-            at = known[at]["base"]
-        return found[::-1]
+            chain.append(by_id[at])
+            at = by_id[at]["base"]
+        return chain[::-1]
 
     @property
     def state(self) -> dict[str, Any]:
-        """This state."""
         return self.states[-1]
 
     @cached_property
     def records(self) -> dict[str, int]:
-        """Delivered records and what became of them, since the beginning."""
+        """Counts of delivered records and of each outcome, over all states."""
         return {o: sum(s["records"].get(o, 0) for s in self.states) for o in ("delivered", *OUTCOMES)}
 
     @cached_property
     def files(self) -> dict[str, int]:
-        """Files with records in bronze, by source: one that several batches share is one."""
+        """Files with records in bronze, by source; a file split over several batches counts once."""
         counted = "select count(distinct _source_file) as n from {}"
         names = [name for name in self.state["tables"] if name.startswith("bronze.")]
         return {name.partition(".")[2]: self._rows(counted.format(name))[0]["n"] for name in names}
 
     @property
     def lost(self) -> dict[str, int]:
-        """Records that were delivered and not accepted, by outcome; only outcomes that there were."""
+        """Counts of records not accepted, by outcome, without zeros."""
         return {o: n for o, n in self.records.items() if n and o not in ("delivered", "accepted")}
 
     @property
     def layers(self) -> dict[str, list[dict[str, Any]]]:
         """By layer, each table with its `name`, `rows`, `files`, `bytes`, `version` and `past` changes."""
-        found: dict[str, list[dict[str, Any]]] = {"bronze": [], "silver": [], "gold": []}
+        layers: dict[str, list[dict[str, Any]]] = {"bronze": [], "silver": [], "gold": []}
         for name, sizes in self.state["tables"].items():
             table = self.snapshot.tables[name]
-            found[table.layer].append({**sizes, "name": name, "table": table, "past": self._past(name)})
-        return found
+            layers[table.layer].append({**sizes, "name": name, "table": table, "past": self._past(name)})
+        return layers
 
     def _past(self, name: str) -> list[dict[str, Any]]:
         """The last states in which a table changed, newest first."""
@@ -85,14 +84,14 @@ class Facts:
 
     @cached_property
     def freshness(self) -> dict[str, Any]:
-        """`taken_in` and `newest`: when files came in last, and the newest event; UTC, or None."""
+        """`taken_in`: time of the last batch with files; `newest`: time of the newest event; UTC or None."""
         newest = self._rows("select max(event_at) as newest from silver.events")[0]["newest"]
         taken_in = [datetime.fromisoformat(s["at"]) for s in self.states if any(s["files"].values())]
         return {"taken_in": max(taken_in, default=None), "newest": newest}
 
     @cached_property
     def reasons(self) -> list[dict[str, Any]]:
-        """Why records were rejected: `reason`, `records`, and some of them as `samples`."""
+        """By reason of rejection: `reason`, `records` (a count) and `samples`."""
         counted = self._rows(
             "select reason, count(*) as records "
             "from (select unnest(reasons) as reason from silver.quarantine) "
@@ -109,39 +108,35 @@ class Facts:
 
     @cached_property
     def insights(self) -> list[tuple[Question, list[dict[str, Any]]]]:
-        """The listening questions that have an answer here, each with its rows."""
+        """The listening questions with a non-empty answer, each with its rows."""
         answers = ((question, self._rows(question.sql)) for question in QUESTIONS)
         return [(question, rows) for question, rows in answers if rows]
 
     @cached_property
     def previous(self) -> int | None:
-        """The batch before the last one that changed rows, where it can still be read.
-
-        An optimize changes none.
-        """
+        """The batch before the last one that changed rows, None if vacuum removed it."""
         moved = [n for n, s in enumerate(self.states) if s["kind"] != OPTIMIZED]
         before = self.states[moved[-1] - 1] if moved and moved[-1] else None
         return before["batch_id"] if before and not before["vacuumed_at"] else None
 
     @cached_property
     def changes(self) -> Mapping[str, dict[str, Any]]:
-        """What has changed in gold since `previous`, by table: `counts`, and the first `rows` that were there
-        before."""
+        """Changes of gold since `previous`, by table: `counts`, and the first updated or deleted `rows`."""
         if self.previous is None:
             return {}
         differing = self.diff(self.previous, self.snapshot.batch_id)
-        found = {}
+        changes = {}
         for name, table in differing.tables.items():
             if name.startswith("gold.") and not table.is_empty:
-                found[name] = {"counts": table.counts, "rows": _not_new(table)}
-        return found
+                changes[name] = {"counts": table.counts, "rows": _not_new(table)}
+        return changes
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         return list(self.snapshot.sql(sql).to_pylist())
 
 
 def _not_new(table: TableDiff) -> list[Change]:
-    """The first of the changed rows that were there before."""
+    """The first updated or deleted rows."""
     if not (table.counts["updated"] or table.counts["deleted"]):
         return []
     return list(islice((c for c in table.rows(LOOKED_AT) if c.change != "inserted"), SHOWN_ROWS))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from runtime.read.diff import Diff
     from runtime.read.snapshot import Snapshot
 
-LONGEST = 300  # characters of a value; a title of a thousand would be the whole page
-SHOWN_STATES = 60  # batches drawn and listed; a year of hours would fill the page
+LONGEST = 300  # characters of a value; one long title must not fill the page
+SHOWN_STATES = 60  # batches drawn and listed; a year of hourly batches would fill the page
 
 
 def report_page(
@@ -66,13 +66,13 @@ def _template() -> Template:
 
 
 def _batch_charts(states: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Title and SVG of what batches brought and took."""
+    """Title and SVG of each chart over the batches."""
     records = [
         {"batch": s["batch_id"], "outcome": o, "rank": rank, "n": s["records"].get(o, 0)}
         for s in states
         for rank, o in enumerate(OUTCOMES)
     ]
-    # Often too few to be seen beside those accepted.
+    # Their own chart: often too few to be visible next to the accepted ones.
     lost = [r for r in records if r["outcome"] != "accepted"]
     files_ = [{"batch": s["batch_id"], "n": sum(s["files"].values())} for s in states]
     seconds = [{"batch": s["batch_id"], "n": s["seconds"]} for s in states]
@@ -97,8 +97,7 @@ def _when(at: datetime | str | None) -> str:
 
 
 def _shown(value: Any, longest: int = LONGEST) -> str:
-    """A value as text, as far as there is room: control characters and marks that turn text around are
-    spelled out."""
+    """A value as text, cut to `longest`; control and bidirectional characters are escaped."""
     if (text := as_text(value)) is None:
         return "NULL"
     return visible(text) if len(text) <= longest else f"{visible(text[:longest])}… ({len(text):,} characters)"

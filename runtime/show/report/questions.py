@@ -1,7 +1,4 @@
-"""What analysts ask first, as SQL over gold, and how the answer is drawn.
-
-These read the star schema; no value of a table is made here.
-"""
+"""The listening questions of the report, as SQL over gold, and the chart of each answer."""
 
 from __future__ import annotations
 
@@ -12,9 +9,11 @@ TOP = 10
 
 @dataclass(frozen=True)
 class Question:
-    """`x` and `y` name columns of the answer; `colour` splits it. `kind`: bar, ranked (bars on their side)
-    or line. Titles carry the units; `labels` is a Vega expression for those along `x`, or how a line's
-    instants are written."""
+    """A question and its chart. `x`, `y` and `colour` name columns of the answer.
+
+    `kind`: bar, ranked (horizontal bars) or line. Titles include the units. `labels`: a Vega expression for
+    the labels of `x`, or the time format of a line.
+    """
 
     title: str
     sql: str
@@ -29,8 +28,7 @@ class Question:
 
 
 def _top(title: str, name: str, source: str, key: str | None = None) -> Question:
-    """The most played by `key`, by the name itself where it has none. Where several share a name, each says
-    its key."""
+    """The most played by `key`, or by name without one. Names that are not unique get their key."""
     is_shared = "false" if key is None else "count(*) over (partition by name) > 1"
     sql = f"""
         select if({is_shared}, name || ' (' || key || ')', name) as name, plays from (
@@ -42,7 +40,7 @@ def _top(title: str, name: str, source: str, key: str | None = None) -> Question
 
 
 def _over_time(title: str, unit: str, is_fit: str, labels: str) -> Question:
-    """Plays of every day or month from the first to the last, also of those without any, by level."""
+    """Plays by level for every day or month from the first to the last, zeros included."""
     sql = f"""
         with counted as (
             select date_trunc('{unit}', start_time)::date as {unit}, level, count(*) as plays
@@ -58,7 +56,7 @@ def _over_time(title: str, unit: str, is_fit: str, labels: str) -> Question:
     return Question(title, sql, "line", unit, "plays", f"{unit} (UTC)", "plays", "level", labels=labels)
 
 
-# A line of more days than a chart has room for is one of months.
+# A chart has no room for many days: then the line is by month.
 HAS_ROOM = "max(start_time) - min(start_time) < interval 366 days"
 
 
@@ -91,7 +89,7 @@ QUESTIONS = (
     ),
     _top("Songs played most", "title", "gold.songplays join gold.songs using (song_id)", "song_id"),
     _top("Artists played most", "name", "gold.songplays join gold.artists using (artist_id)", "artist_id"),
-    # The id first: behind a name that is read from the right it would stand on its other side.
+    # The id first: after a right-to-left name it would be displayed on the wrong side.
     _top(
         "Users who play most",
         "concat_ws(' ', user_id, first_name, last_name)",
