@@ -82,10 +82,7 @@ def cached() -> list[Path]:
 
 
 def resolve() -> list[Path]:
-    """Fetch the jars from Maven Central as delta-spark does, and cache the five we need.
-
-    Raises EngineError.
-    """
+    """Fetch the jars from Maven Central as delta-spark does, and cache those five. Raises EngineError."""
     excluded = ",".join(f"{group}:*" for group in SHIPPED)
     output = fetch("Delta Lake jars for Spark (once, about 13 MB)", RESOLVE, [excluded], _keep)
     return cached() or unfetched("Delta Lake jars", cache_folder(), output)

@@ -1,4 +1,4 @@
-"""The Java that Spark starts, and whether it can run Spark."""
+"""The Java that Spark starts, and whether its version can run Spark."""
 
 from __future__ import annotations
 

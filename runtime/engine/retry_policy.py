@@ -32,7 +32,7 @@ def connect(address: tuple[str, int], *, seconds: float) -> tuple[SparkSession, 
 
     Raises grpc.FutureTimeoutError, and EngineError when another program has connected as well.
     """
-    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as PySpark's own builder does, which accepts no channel
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # PySpark's builder sets it, but has no channel options
     builder = DefaultChannelBuilder("sc://{}:{}".format(*address), CHANNEL)
     channel = builder.toChannel()
     grpc.channel_ready_future(channel).result(timeout=seconds)
@@ -71,7 +71,7 @@ class WhileAlive(DefaultPolicy):
         self._is_alive = is_alive
 
     def to_state(self) -> RetryPolicyState:
-        """Count the attempts of one call."""
+        """A counter of the attempts of one call."""
         return _Attempts(self, self._is_alive)
 
 

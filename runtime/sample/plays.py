@@ -67,7 +67,7 @@ class PlayPicker:
         return self._popular(self._known)
 
     def next(self) -> Play:
-        """A random play, in the shares of the class docstring."""
+        """A random play, in the shares of the class docstring, some damaged."""
         draw = self._rng.random()
         if draw < 0.290:
             return self.known()
