@@ -6,16 +6,16 @@ LakehouseError             3  internal: something the project should have preven
 ├── SourceError            2  a source is missing or cannot be listed
 ├── StorageError           2  S3 refuses, or does not answer
 ├── EngineError            2  the engine cannot start (Java, jars, memory)
-├── TargetError            2  PostgreSQL cannot be reached, or refuses what an export asks
-├── DeclarationError       2  a table is declared so that batches could not be taken in
+├── TargetError            2  PostgreSQL cannot be reached, or refuses an export
+├── DeclarationError       2  a table's declaration is wrong
 ├── SchemaChanged          2  the code's tables no longer fit the lake's
-├── CheckFailed            1  a check the user asked for found something
+├── CheckFailed            1  a check that the user ran found a problem
 ├── LayerError             2  a table's own code or SQL fails
-├── LakeDamaged            2  files of the lake are gone or cannot be read
-├── DiskFull               2  no room left where the lake lies
-├── NotWritable            2  the user may not write where the lake lies
+├── LakeDamaged            2  files of the lake are missing or unreadable
+├── DiskFull               2  no space is left on the lake's disk
+├── NotWritable            2  this user may not write to the lake
 ├── LeaseHeld              4  another run is writing to this lake
-└── Fenced                 3  someone else wrote to the lake while we held the lease
+└── Fenced                 3  another writer committed to the lake during this run
 
 A message is one paragraph: what, where, why, and what to do about it.
 """
@@ -29,7 +29,7 @@ from errno import EACCES, EDQUOT, EFBIG, ENOENT, ENOSPC, EPERM, EROFS
 
 
 class LakehouseError(Exception):
-    """The root of every error raised on purpose."""
+    """The base class of every error that this project raises."""
 
     exit_code = 3
 
@@ -53,19 +53,19 @@ class SourceError(LakehouseError):
 
 
 class StorageError(LakehouseError):
-    """S3 refuses a request, or does not answer."""
+    """S3 refuses a request or does not answer."""
 
     exit_code = 2
 
 
 class EngineError(LakehouseError):
-    """The engine cannot start or is not there."""
+    """The engine cannot start or cannot be reached."""
 
     exit_code = 2
 
 
 class TargetError(LakehouseError):
-    """PostgreSQL cannot be reached, or refuses what an export asks."""
+    """PostgreSQL cannot be reached, or refuses an export."""
 
     exit_code = 2
 
@@ -77,13 +77,13 @@ class DeclarationError(LakehouseError):
 
 
 class SchemaChanged(LakehouseError):
-    """The code declares a table otherwise than the lake holds it."""
+    """A table's declaration differs from the table in the lake."""
 
     exit_code = 2
 
 
 class CheckFailed(LakehouseError):
-    """A check the user asked for found something."""
+    """A check that the user ran found a problem."""
 
     exit_code = 1
 
@@ -95,19 +95,19 @@ class LayerError(LakehouseError):
 
 
 class LakeDamaged(LakehouseError):
-    """Files of the lake are gone or cannot be read: another program removed or changed them."""
+    """Files of the lake are missing or unreadable: another program removed or changed them."""
 
     exit_code = 2
 
 
 class DiskFull(LakehouseError):
-    """There is no room left where the lake lies."""
+    """No space is left on the disk that the lake is on."""
 
     exit_code = 2
 
 
 class NotWritable(LakehouseError):
-    """The user of this process may not write where the lake lies."""
+    """The user of this process may not write to the lake."""
 
     exit_code = 2
 
@@ -119,39 +119,41 @@ class LeaseHeld(LakehouseError):
 
 
 class Fenced(LakehouseError):
-    """Someone else wrote to the lake while this run held the lease."""
+    """Another writer committed to the lake while this run held the lease."""
 
 
-# Engines and delta-rs pass on the text of the operating system's error, and neither its number nor a type.
+# Engines and delta-rs pass on only the text of an operating system error, not its number.
 _NO_ROOM = tuple(os.strerror(number) for number in (ENOSPC, EDQUOT, EFBIG))
 _NO_RIGHT = tuple(os.strerror(number) for number in (EACCES, EPERM, EROFS))
 _GONE = (os.strerror(ENOENT), "not found", "No files found", "Find missing file")
 
 
 def is_disk_full(fault: BaseException) -> bool:
-    """Whether a library failed for want of room."""
+    """Whether a library failed because the disk is full."""
     return any(text in str(fault) for text in _NO_ROOM)
 
 
 def is_refused(fault: BaseException) -> bool:
-    """Whether the machine refused to write: no room, or no right to."""
+    """Whether the operating system refused a write: the disk is full, or permission is missing."""
     return is_disk_full(fault) or any(text in str(fault) for text in _NO_RIGHT)
 
 
 def is_file_gone(fault: BaseException, place: str) -> bool:
-    """Whether a library missed a data file below this place."""
+    """Whether a library failed because a data file below `place` is missing."""
     text = str(fault)
     return place.strip("/") in text and ".parquet" in text and any(gone in text for gone in _GONE)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """The first line of the message that is not blank; the class name when there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager
 def room_needed(place: str) -> Iterator[None]:
-    """A library that finds no room left to write in becomes DiskFull; one that may not write, NotWritable."""
+    """Map the errors of libraries in the block: missing data files to LakeDamaged, a missing permission
+    to NotWritable, a full disk to DiskFull. Other errors pass unchanged.
+    """
     try:
         yield
     except LakehouseError:

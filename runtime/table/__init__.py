@@ -1,4 +1,4 @@
-"""What a layer declares about a table: `from runtime.table import Table`."""
+"""The declaration of a table: `from runtime.table import Table`."""
 
 from runtime.table.declaration import (
     Collect,

@@ -1,8 +1,8 @@
-"""What a layer says about a table. The runner reads these values; no layer calls the runner.
+"""The declaration of a table. The runner reads it; no layer calls the runner.
 
-A table names its grain, its schema as DDL with comments, the tables it is made from, a pure `build`,
-and how its rows are written. Inputs are Python references, so a missing table is an import error and
-go-to-definition walks the lineage.
+A table declares its grain, its schema as DDL with comments, its inputs, a pure `build`, and how its
+rows are written. Inputs are Python references, so a missing table is an import error and
+go-to-definition follows the lineage.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deliver:
-    """Append what a source delivers, as it is. The layer that only ever grows: bronze.
+    """Append the records of a source unchanged. Only bronze does this.
 
-    `fields` are the record's, where they may be delivered under other names.
+    `fields` are the record's field names, for a source that may deliver them under other names.
     """
 
     source: str
@@ -34,10 +34,10 @@ class Deliver:
 class Upsert:
     """One row per `key`; of several records for a key, the one delivered last wins.
 
-    `key` may be a hash of `identity`, the columns that really tell rows apart; two identities under one
-    key stop the run. `fields` are the delivered fields those come from: what a record is searched by. `owner`
-    is a column, and the delivered field it comes from, that is not expected to differ among the records of a
-    key: a record that loses to another owner's is told by name.
+    `key` may be a hash of `identity`, the columns that identify a row; two identities with one key
+    stop the run. `fields` are the source fields that `identity` comes from; records are searched by them.
+    `owner` is (column, source field) of a value that all records of a key should share: a record
+    that loses to another owner's record is reported by name.
     """
 
     key: tuple[str, ...]
@@ -48,15 +48,15 @@ class Upsert:
 
 @dataclass(frozen=True)
 class Collect:
-    """Append the records that the inputs rejected, with every reason."""
+    """Append the records that the inputs reject, with every reason."""
 
 
 @dataclass(frozen=True)
 class Merge:
-    """MERGE rows by `key`; where several input rows compete, the highest `newest_by` wins.
+    """MERGE rows by `key`; of several input rows for a key, the one with the highest `newest_by` wins.
 
-    `newest_by` names columns of this table, most significant first. Without it all competing rows are
-    equal by construction.
+    `newest_by` names columns of this table, most significant first. Without it, all input rows of a
+    key must make the same row.
     """
 
     key: tuple[str, ...]
@@ -68,21 +68,21 @@ Write = Deliver | Upsert | Collect | Merge
 
 @dataclass(frozen=True)
 class Records:
-    """The records a bronze table received."""
+    """Input: the records of a bronze table."""
 
     table: Table
 
 
 @dataclass(frozen=True)
 class Rejects:
-    """The records a silver table refused."""
+    """Input: the records that a silver table rejects."""
 
     table: Table
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Each input row makes at most one row here; `key` are its columns that name that row."""
+    """Each input row makes at most one row of this table; `key` are the input columns that identify it."""
 
     table: Table
     key: tuple[str, ...]
@@ -90,12 +90,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Fold:
-    """Many input rows make one row here; `key` are their columns that name that row.
+    """Many input rows make one row of this table; `key` are the input columns that identify it.
 
-    Without more said, all input rows of a key make the same row (an instant). Where the newest wins,
-    `since` = (input column, expression over our columns): input rows below that value are older than
-    the row, so they need not be read. `whole`: a change needs all input rows of its key. `made_by`: pairs
-    (our column, input column) that agree for the input row a row was made from.
+    By default every input row of a key must produce the same row (as in gold.time). Where the newest
+    row wins, `since` is (input column, expression over this table's columns): input rows below that
+    value are older than the row and are not read. `whole`: a change needs all input rows of its key.
+    `made_by`: pairs (column of this table, input column), equal for the input row that made a row.
     """
 
     table: Table
@@ -107,10 +107,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Rows of the first input are joined to this one: `ours` (of the first input) = `theirs`.
+    """The first input is joined to this one: `ours` (columns of the first input) = `theirs`.
 
-    When an input row changes, the rows it matches now or matched before are built again. `alike` makes of a
-    text column, on both sides, the expression that is compared.
+    When a row of this input changes, the rows that it matches or matched before are built again.
+    `alike` turns a text column, on both sides, into the expression that is compared.
     """
 
     table: Table
@@ -120,7 +120,7 @@ class Lookup:
 
     @property
     def compared(self) -> list[tuple[str, str]]:
-        """The expressions that must be equal: over the first input's columns, and over this table's."""
+        """Pairs of expressions that must be equal: (over the first input, over this input)."""
         types = {column.name: column.type for column in self.table.columns}
         as_compared = [self.alike if types[name] == "string" else str for name in self.theirs]
         pairs = zip(as_compared, self.ours, self.theirs, strict=True)
@@ -129,11 +129,12 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Periods:
-    """Input rows of a `key`, in the order of `at`, make rows here that hold for a period each.
+    """SCD type 2: input rows of a `key`, in the order of `at`, make one row per period.
 
-    A row begins when `value` becomes another and holds until the next one of its key begins: `begins` and
-    `ends` are our columns, the end NULL while the row holds. `key` and `value` have the same names in both
-    tables, and (*key, begins) names a row. `day`: the input's partition column, the UTC day of `at`.
+    A row begins when `value` changes and ends when the next row of its key begins. `begins` and `ends`
+    are columns of this table; `ends` is NULL in the current row. `key` and `value` have the same names
+    in both tables, and (*key, begins) identifies a row. `day`: the input's partition column, the UTC
+    day of `at`.
     """
 
     table: Table
@@ -152,10 +153,10 @@ Input = Records | Rejects | Rows | Fold | Lookup | Periods
 class Table:
     """One table of the lake.
 
-    `name` is `layer.table`; `schema` is Spark DDL with comments, `_`-columns last; `expectations` map a
-    name (the quarantine reason) to a SQL predicate that must be true of what `build` returns: NULL fails.
-    `build` takes one DataFrame per input, in order, and returns at least the columns of `schema` that do
-    not begin with `_`. `references` map a column to the table whose key it is, where it is not NULL.
+    `name` is `layer.table`; `schema` is Spark DDL with comments, `_`-columns last. `build` takes one
+    DataFrame per input, in order, and returns at least the columns of `schema` that do not begin with
+    `_`. `expectations` map a name (the quarantine reason) to a SQL predicate over the rows of `build`;
+    NULL fails. `references` map a column to the table whose key it holds; the column may be NULL.
     """
 
     name: str
@@ -170,17 +171,17 @@ class Table:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """All columns, in order, parsed from `schema`."""
+        """All columns, in the order of `schema`."""
         return parse_ddl(self.schema)
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names of all columns, in order."""
+        """The names of all columns, in the order of `schema`."""
         return tuple(column.name for column in self.columns)
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The columns that tell one version of a row from another: all that do not begin with `_`."""
+        """The data columns: all that do not begin with `_`. Two versions of a row differ in them."""
         return tuple(name for name in self.column_names if not name.startswith("_"))
 
     @property
@@ -190,6 +191,6 @@ class Table:
 
 
 def in_order(tables: Mapping[str, Table]) -> Iterator[Table]:
-    """Every table after the tables it is made from."""
+    """The tables in dependency order: each one after its inputs."""
     graph = {table.name: [i.table.name for i in table.inputs] for table in tables.values()}
     return (tables[name] for name in TopologicalSorter(graph).static_order())

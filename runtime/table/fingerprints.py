@@ -1,4 +1,4 @@
-"""What the code says about each table, as short texts to compare with what a batch was made by."""
+"""Fingerprints of each table's code, as short texts that batches are compared by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEVERAL = "several"  # the rules of a table whose rows were not all made by the 
 
 
 def shape(table: Table) -> str:
-    """Columns, types and key: what cannot change without a rebuild."""
+    """Columns, types, key and partitions: a change of them needs a rebuild."""
     columns = ", ".join(f"{c.name} {c.type}{' not null' * c.required}" for c in table.columns)
     key = table.write.key if isinstance(table.write, Merge | Upsert) else ()
     return f"{columns}; key ({', '.join(key)}); partitioned by ({', '.join(table.partition_by)})"
@@ -36,14 +36,14 @@ def _collect(module: str, seen: dict[str, str]) -> None:
     if module in seen or loaded is None or not loaded.__file__:
         return
     if Path(loaded.__file__).name == "__init__.py":
-        return  # a layer's list of tables is no rule
+        return  # a layer's list of tables makes no rows
     seen[module], imported = _parsed(Path(loaded.__file__).read_text(encoding="utf-8"))
     for name in imported:
         if name.partition(".")[0] == module.partition(".")[0]:  # other layers have their own digest
             _collect(name, seen)
 
 
-@cache  # several tables are made by one module, and a watching run asks after every batch
+@cache  # several tables share a module, and `run --watch` compares after every batch
 def _parsed(code: str) -> tuple[str, list[str]]:
     tree = ast.parse(code)
     return ast.dump(_without_docstrings(tree)), _imported(tree)

@@ -1,4 +1,4 @@
-"""Schemas: Spark DDL with comments, read once and turned into what each library wants."""
+"""Schemas: Spark DDL with comments, parsed once and converted for each library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DUCKDB_TYPES = {"string": "VARCHAR", "int": "INTEGER", "timestamp": "TIMESTAMPTZ
 
 @dataclass(frozen=True)
 class Column:
-    """One column: Spark's type name, whether NULL is refused, and what it means."""
+    """One column: Spark's type name, NOT NULL or not, and the comment."""
 
     name: str
     type: str
@@ -27,7 +27,7 @@ class Column:
 
     @property
     def duckdb_type(self) -> str:
-        """DuckDB's name for the type."""
+        """The type's name in DuckDB."""
         element = re.fullmatch(r"array<(\w+)>", self.type)
         if element:
             return DUCKDB_TYPES.get(element[1], element[1].upper()) + "[]"
@@ -35,15 +35,15 @@ class Column:
 
 
 def parse_ddl(ddl: str) -> tuple[Column, ...]:
-    """`name type [not null] [comment '…'], …` as columns. Raises ValueError where it cannot be read."""
+    """Parse `name type [not null] [comment '…'], …`. Raises ValueError with the text that does not parse."""
     columns, position = [], 0
     while position < len(ddl.rstrip()):
-        found = COLUMN.match(ddl, position)
-        if found is None or found.end() == position:
+        match = COLUMN.match(ddl, position)
+        if match is None or match.end() == position:
             raise ValueError(f"cannot read the schema at {ddl[position : position + 40]!r}")
-        comment = (found["comment"] or "").replace("''", "'")
-        columns.append(Column(found["name"], found["type"].lower(), bool(found["required"]), comment))
-        position = found.end()
+        comment = (match["comment"] or "").replace("''", "'")
+        columns.append(Column(match["name"], match["type"].lower(), bool(match["required"]), comment))
+        position = match.end()
     return tuple(columns)
 
 
