@@ -1,6 +1,6 @@
-"""Every value somebody gave for a setting, with the place it was given.
+"""All values set for each setting, with the place that sets each one.
 
-Weakest first: conf/base.yaml, conf/<target>.yaml, LAKEHOUSE_* environment, --set, flags.
+Lowest precedence first: conf/base.yaml, conf/<target>.yaml, LAKEHOUSE_* environment, --set, flags.
 Names are flat: `lake`, `s3.endpoint`, and for Spark's configuration Spark's own key.
 """
 
@@ -19,7 +19,7 @@ Flag = str | os.PathLike[str] | None
 FLAGS = ("lake", "song_data", "log_data", "engine")
 GROUPS = ("s3", "spark")
 PREFIX = "LAKEHOUSE_"
-# The target chooses the files; the other is the test suite's own.
+# The target chooses the conf files; the other variable belongs to the test suite.
 NOT_SETTINGS = ("LAKEHOUSE_TARGET", "LAKEHOUSE_NO_SKIPS")
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times faster
@@ -27,7 +27,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten time
 
 @dataclass(frozen=True)
 class Given:
-    """One value for one setting; `where` names the place as the user knows it."""
+    """One value for one setting; `where` names the place in the user's terms, such as `--set lake`."""
 
     key: str
     value: object
@@ -36,17 +36,17 @@ class Given:
 
     @property
     def in_file(self) -> bool:
-        """Whether it stands in a conf file: typed by YAML, paths relative to the repository."""
+        """Whether a conf file sets it: YAML gives the type, and paths are relative to the repository."""
         return self.layer in ("base", "target")
 
 
 def targets(conf: Path) -> list[str]:
-    """The targets one can choose: every YAML file of the folder but base."""
+    """The available targets: every YAML file of the folder except base."""
     return sorted(path.stem for path in conf.glob("*.yaml") if path.stem != "base")
 
 
 def from_file(path: Path, problems: list[str]) -> list[Given]:
-    """The file's settings; what is wrong with the file itself goes to `problems`."""
+    """The settings of a conf file. Problems of the file itself are added to `problems`."""
     name = f"{path.parent.name}/{path.name}"
     text = _text(path, name, problems)
     problems += [f"{name}:{line}: the comment {ADVICE}" for line in secret_comments(text)]
@@ -61,7 +61,7 @@ def from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterato
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:
             continue
         key = name.removeprefix(PREFIX).lower().replace("__", ".")
-        if key.startswith("spark."):  # a variable's name cannot keep the case of Spark's keys
+        if key.startswith("spark."):  # variable names are upper case, and Spark's keys are case-sensitive
             problems.append(f"environment variable {name}: use --set spark.KEY=VALUE instead")
         else:
             yield Given(key, _from_text(text), f"environment variable {name}", "environment")
@@ -80,7 +80,7 @@ def from_sets(sets: Sequence[str], problems: list[str]) -> Iterator[Given]:
 
 
 def from_flags(flags: Mapping[str, Flag], problems: list[str]) -> Iterator[Given]:
-    """The flags given; None means that the flag was not."""
+    """The values of the command line's flags; None means that the flag was not used."""
     for key, value in flags.items():
         where = option(key)
         if key not in FLAGS:
@@ -90,12 +90,12 @@ def from_flags(flags: Mapping[str, Flag], problems: list[str]) -> Iterator[Given
 
 
 def option(key: str) -> str:
-    """The command line's name of a flag."""
+    """The name of a setting's flag on the command line."""
     return "--" + key.replace("_", "-")
 
 
 def unknown(given: Given, known: Sequence[str]) -> str | None:
-    """What is wrong with the name of the setting, or None."""
+    """The error message for an unknown setting name, or None."""
     if given.key.startswith("spark.") or given.key in known:
         return None
     if given.key == "target":
@@ -144,7 +144,7 @@ def _mapping(text: str, name: str, problems: list[str]) -> dict[Any, Any]:
 
 
 def _repeated(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    # YAML forbids it, PyYAML takes the last one without a word.
+    # YAML forbids repeated keys; PyYAML silently takes the last one.
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()
@@ -165,7 +165,7 @@ def _flat(content: Mapping[Any, object], name: str, problems: list[str]) -> Iter
                 yield key, value
         elif isinstance(value, Mapping):
             yield from _flat_group(key, value, name, problems)
-        elif value is not None:  # a group whose every line is commented out is null, and empty
+        elif value is not None:  # a group whose lines are all commented out is null
             yield key, value
 
 

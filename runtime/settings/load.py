@@ -1,7 +1,7 @@
 """The settings of one invocation: frozen, validated, every problem reported at once.
 
 Precedence: flag > --set > LAKEHOUSE_* environment > conf/<target>.yaml > conf/base.yaml.
-What each setting means stands beside it in conf/base.yaml.
+conf/base.yaml documents each setting.
 """
 
 import os
@@ -42,11 +42,11 @@ def load_settings(
     conf: Path = CONF,
     under_spark_submit: bool | None = None,
 ) -> Settings:
-    """The settings in force, for the target's conf file and what overrides it.
+    """Load the settings of a target, with all overrides applied.
 
-    `flags` holds values of lake, song_data, log_data, engine (None: not given), `sets` texts
-    `key=value`. Relative paths are taken from the folder of `conf` when a file says them, from
-    the working directory otherwise. Raises ConfigError with every problem; touches no engine.
+    `flags` maps lake, song_data, log_data and engine to values (None: flag not used); `sets` are texts
+    `key=value`. Relative paths in conf files are relative to the parent of `conf`, all others to the
+    working directory. Raises ConfigError with every problem; starts no engine.
     """
     problems: list[str] = []
     submitted = _submitted(under_spark_submit, environ)
@@ -62,7 +62,8 @@ def load_settings(
     winners = {good.key: good for one in given for good in _accepted(one, root, problems)}
     problems += _contradictions(given, winners, root, submitted)
     if problems:
-        # Told together with the rest when it was given here; alone, it concerns only who reads it.
+        # A missing source of a flag or variable is reported with the other problems. As the only problem
+        # it concerns just the commands that read sources: see check_sources.
         here = {k: winners[k] for k in SOURCES if k in winners and not winners[k].in_file}
         problems += _missing({key: (one.value, one.where) for key, one in here.items()})
     _raise_any(problems)
@@ -70,17 +71,17 @@ def load_settings(
 
 
 def check_sources(settings: Settings) -> None:
-    """Raises ConfigError for local sources that do not exist; what is null is not read."""
+    """Raise ConfigError for local sources that do not exist; a null source is skipped."""
     _raise_any(_missing({k: (getattr(settings, k), settings.origin.get(k, option(k))) for k in SOURCES}))
 
 
 def _missing(sources: Mapping[str, tuple[object, str]]) -> list[str]:
-    """A line for each local source (location, where it was given) that does not exist."""
+    """One message per local source that does not exist; values are (location, place that sets it)."""
     problems = []
     for key, (location, origin) in sources.items():
         wrong = missing(str(location)) if location is not None else None
         if wrong:
-            # The one place whose data we can make ourselves.
+            # Only the sources of conf/local.yaml can be replaced by generated data.
             sample = f"python lakehouse.py sample --out {Path(str(location)).parent}"
             advice = f"; make it with: {sample}" if origin == f"conf/local.yaml:{key}" else ""
             problems.append(f"{origin}: {wrong}{advice}")
@@ -90,8 +91,8 @@ def _missing(sources: Mapping[str, tuple[object, str]]) -> list[str]:
 def under_spark_submit(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether spark-submit started this Python.
 
-    Its PythonRunner announces the JVM it keeps by this variable; no script or user sets it.
-    SPARK_ENV_LOADED says less: its shell scripts set it for whatever runs beneath them.
+    Only spark-submit's PythonRunner sets this variable, for the JVM that it keeps. SPARK_ENV_LOADED is
+    weaker evidence: Spark's shell scripts set it for every process below them.
     """
     return "PYSPARK_GATEWAY_PORT" in environ
 
@@ -114,7 +115,7 @@ def _target(target: str | None, environ: Mapping[str, str], conf: Path, problems
 
 
 def _accepted(given: Given, root: Path, problems: list[str]) -> Iterator[Given]:
-    """The value, a location resolved; or nothing, and the problem noted."""
+    """Yield the value with locations resolved, or add its problem to `problems`."""
     wrong = _wrong(given)
     if wrong:
         problems.append(wrong)
@@ -126,8 +127,8 @@ def _accepted(given: Given, root: Path, problems: list[str]) -> Iterator[Given]:
 
 def _wrong(given: Given) -> str | None:
     if given.key == "lake" and given.value is None and given.in_file:
-        return None  # it takes back what base.yaml says: whoever starts the run must say it
-    # The environment is where credentials may be, though never in the value of a setting: those are shown.
+        return None  # null overrides base.yaml: the user must then name the lake for each run
+    # A variable may have a secret name, as credentials do; the value must be none, because it is displayed.
     is_secret = (
         holds_secret(given.value) if given.layer == "environment" else looks_secret(given.key, given.value)
     )
@@ -148,7 +149,7 @@ def _contradictions(
     given: Sequence[Given], winners: Mapping[str, Given], root: Path, submitted: bool
 ) -> Iterator[str]:
     engine, lake = winners.get("engine"), winners.get("lake")
-    said = next((one for one in reversed(given) if one.key == "lake"), None)  # also if refused
+    latest = next((one for one in reversed(given) if one.key == "lake"), None)  # even when it is invalid
     if submitted and engine and engine.value == "sail" and engine.layer != "base":
         yield (
             f"{engine.where}: sail cannot run under spark-submit; leave the engine out there, "
@@ -158,8 +159,8 @@ def _contradictions(
         sources = {key: winners[key].value for key in SOURCES if key in winners}
         texts = {key: value for key, value in sources.items() if isinstance(value, str)}
         yield from (f"{lake.where}: {wrong}" for wrong in misplaced(str(lake.value), texts, root))
-    elif said is None or said.value is None:
-        where = said.where if said else "lake"
+    elif latest is None or latest.value is None:
+        where = latest.where if latest else "lake"
         yield f"{where}: none is given; say where the lake is with --lake or LAKEHOUSE_LAKE"
 
 

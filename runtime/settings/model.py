@@ -1,7 +1,4 @@
-"""The shape of the settings: their names, types, bounds and defaults.
-
-What each setting means stands beside it in conf/base.yaml.
-"""
+"""The names, types, bounds and defaults of the settings; conf/base.yaml documents each one."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -44,13 +41,13 @@ ConfValue = Annotated[str, BeforeValidator(_as_conf_value)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-# Sail's memory grows with a batch. On Spark each costs seconds of planning and commits, however small: three
-# million events took 203 s in these and 258 s in Sail's.
+# Sail's memory grows with the size of a batch. On Spark every batch costs seconds of planning and commits:
+# three million events took 203 s in batches of this size and 258 s in batches of Sail's size.
 BATCH_BYTES = {"sail": 256 * 1024**2, "spark": 1024**3}
 
 
 class S3(BaseModel):
-    """How S3 is reached; credentials come from the standard chain, never from here."""
+    """Endpoint, region and signing of S3. Credentials come from the standard chain, never from settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +57,7 @@ class S3(BaseModel):
 
 
 class Settings(BaseModel):
-    """Everything one may choose. Locations are absolute local paths or s3:// URIs."""
+    """All settings of a command. Locations are absolute local paths or s3:// URIs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +70,7 @@ class Settings(BaseModel):
     batch_bytes: Bytes | None = None
     max_record_bytes: Annotated[Bytes, Field(le=3 * 1024**3 // 2)] = (
         256 * 1024**2
-    )  # Arrow's texts end at 2 GiB
+    )  # an Arrow string is limited to 2 GiB
     max_unpacked_bytes: Bytes = 2 * 1024**3
     lease_seconds: Annotated[int, Field(ge=1)] = 60
     partitions: Annotated[int, Field(ge=1)] | None = None
@@ -82,12 +79,12 @@ class Settings(BaseModel):
     history_days: Annotated[int, Field(ge=0)] | None = None
     spark: Mapping[str, ConfValue] = {}
     s3: S3 = S3()
-    # Which place gave each key its value; for --debug, and to say where an error comes from.
+    # The place that sets each key, for --debug and for error messages.
     origin: Mapping[str, str] = Field(default={}, exclude=True, repr=False)
 
     @property
     def bytes_of_batch(self) -> int:
-        """How many bytes of sources one batch may hold: as chosen, or what suits the engine."""
+        """Bytes of sources that one batch may hold: the setting, or the engine's default."""
         return self.batch_bytes or BATCH_BYTES[self.engine]
 
 
@@ -98,7 +95,7 @@ KEYS = (
 
 
 def choices(key: str) -> tuple[str, ...]:
-    """The values that a setting chooses from, for one that has few."""
+    """The allowed values of a setting with an enumerated type; empty for other types."""
     group, _, inner = key.partition(".")
     fields = S3.model_fields if group == "s3" else Settings.model_fields
     kind = fields[inner or group].annotation if key in KEYS else None
@@ -108,9 +105,9 @@ def choices(key: str) -> tuple[str, ...]:
 
 
 def wrong_value(given: Given) -> str | None:
-    """What is wrong with the type or the bounds of the value, or None."""
-    # Validated alone, so that every place's mistake is found, also one that is overridden. Only
-    # YAML has types of its own: `yes` there is not the number 1, "60" in the environment is 60.
+    """The error message for a value of the wrong type or out of bounds, or None."""
+    # Each value is validated alone, so overridden values are checked too. Only YAML has types of its
+    # own and is checked strictly: `yes` is not the number 1 there, "60" in the environment is 60.
     group, _, _ = given.key.partition(".")
     try:
         Settings.model_validate(nested([given]), strict=given.in_file)
@@ -127,7 +124,7 @@ def _expected(message: str) -> str:
 
 
 def nested(given: Iterable[Given]) -> dict[str, Any]:
-    """The values as Settings takes them; of two for one setting the later counts."""
+    """The values as input of Settings; the later of two values for one setting wins."""
     values: dict[str, Any] = {}
     for one in given:
         group, dot, inner = one.key.partition(".")

@@ -1,4 +1,4 @@
-"""Where the lake and its sources lie: absolute local paths and s3:// URIs, nothing else."""
+"""Locations of the lake and its sources: absolute local paths and s3:// URIs."""
 
 import os
 import re
@@ -13,19 +13,19 @@ CODE_FOLDERS = (
     *("bronze", "silver", "gold", "runtime", "conf", "tests", "docs"),
     *("notebooks", "benchmarks", ".git"),
 )
-# Two letters at least, so that no drive letter is a scheme; one slash, as Hadoop writes file:/a.
+# At least two letters, so that a drive letter is no scheme. One slash is enough: Hadoop writes file:/a.
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/.*)", re.DOTALL)
 _BUCKET_AND_KEY = re.compile(r"//([A-Za-z0-9][A-Za-z0-9._-]*)(/.*)?", re.DOTALL)
-# Taken for parts of a URL or of a pattern: an error, or another folder is opened.
+# Delta's libraries take these for parts of a URL or a glob: they fail, or open another folder.
 _MISREAD = set("%#?*[]|\\")
 _PLAIN_KEY = r"[A-Za-z0-9/._=~-]"
 _FILE_PATH = re.compile(r"(?://(?:localhost)?)?(/[^/].*|/)", re.DOTALL)
 
 
 def resolved(location: str, folder: Path) -> str:
-    """An absolute local path, or a URI beginning with s3://, without a slash at its end.
+    """The absolute local path or s3:// URI of a location, without a trailing slash.
 
-    A relative path is taken from `folder`. Raises ValueError, saying what was expected.
+    A relative path is relative to `folder`. Raises ValueError with the expected forms.
     """
     uri = _URI.fullmatch(location)
     if uri is None:
@@ -40,7 +40,7 @@ def resolved(location: str, folder: Path) -> str:
 
 def _absolute(folder: Path, location: str) -> str:
     path = Path(location)
-    # Only a shell expands ~, and only where it begins a word.
+    # A shell expands ~ only at the start of a word, so not in --set lake=~/lake.
     path = path.expanduser() if path.parts[:1] == ("~",) else path
     if not path.is_absolute():
         try:
@@ -54,12 +54,12 @@ def _absolute(folder: Path, location: str) -> str:
 
 
 def is_s3(location: str) -> bool:
-    """Whether a resolved location is an object store's, not a local path."""
+    """Whether a resolved location is in S3, not a local path."""
     return location.startswith("s3://")
 
 
 def misplaced(lake: str, sources: Mapping[str, str | None], root: Path) -> Iterator[str]:
-    """What is wrong with the place of the lake, given the sources and the repository's root."""
+    """Messages for a lake at a location that cannot work: in or around a source, in the code, a bad name."""
     if not is_s3(lake):
         yield from _misplaced_locally(lake, root)
     elif {"", ".", ".."} & set(lake.removeprefix("s3://").split("/")):
@@ -102,7 +102,7 @@ def _misplaced_locally(lake: str, root: Path) -> Iterator[str]:
 
 
 def missing(location: str) -> str | None:
-    """For a local path that does not exist, what to say of it; None when there is no problem."""
+    """The message for a local path that does not exist, with the nearest name; None when it exists."""
     if is_s3(location) or os.access(location, os.F_OK):
         return None
     name, parent = Path(location).name, Path(location).parent
@@ -116,5 +116,5 @@ def missing(location: str) -> str | None:
 def _within(inner: str, outer: str) -> bool:
     if is_s3(inner) or is_s3(outer):
         return f"{inner}/".startswith(f"{outer}/")
-    # Through symbolic links too: two names of one folder are one place.
+    # Symbolic links are resolved, because two paths may name the same folder.
     return Path(os.path.realpath(inner)).is_relative_to(os.path.realpath(outer))

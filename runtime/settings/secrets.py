@@ -1,9 +1,9 @@
-"""Secrets do not belong in conf files or on command lines: recognising what looks like one."""
+"""Recognise values that look like secrets, which conf files and command lines must not contain."""
 
 import re
 from collections.abc import Iterator, Mapping
 
-# Keys are compared without separators, so access_key, access.key and accessKey are one word.
+# Keys are compared without separators, so access_key, access.key and accessKey are equal.
 _SECRET_KEY = re.compile(r"secret|password|passwd|token|credential|accesskey|privatekey")
 _IN_ADDRESS = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@|(\bpassword=)[^&\s]+", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(AKIA|ASIA)[0-9A-Z]{16}|-----BEGIN|://[^/\s:@]*:[^/\s@]+@")
@@ -15,38 +15,38 @@ ADVICE = (
 
 
 def looks_secret(key: str, value: object) -> bool:
-    """Whether the key's name, or anything in the value, looks like a credential."""
+    """Whether the key's name or any part of the value looks like a credential."""
     if isinstance(value, Mapping):
         return any(looks_secret(f"{key}.{inner}", item) for inner, item in value.items())
     return _names_a_secret(key) or holds_secret(value)
 
 
 def holds_secret(value: object) -> bool:
-    """Whether the value, whatever its key, looks like a credential."""
+    """Whether the value itself looks like a credential."""
     return _SECRET_VALUE.search(str(value)) is not None
 
 
 def secret_comments(text: str) -> Iterator[int]:
-    """Numbers of the lines, from 1, whose comment looks like it holds a credential."""
+    """The 1-based numbers of lines whose comment looks like a credential."""
     for number, line in enumerate(text.splitlines(), start=1):
         if holds_secret(line.partition("#")[2]):
             yield number
 
 
 def without_passwords(text: str) -> str:
-    """The text, passwords in addresses masked."""
-    return _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2]}***{'@' if found[1] else ''}", text)
+    """The text with the passwords of addresses masked."""
+    return _IN_ADDRESS.sub(lambda m: f"{m[1] or m[2]}***{'@' if m[1] else ''}", text)
 
 
 def _names_a_secret(key: str) -> bool:
-    # fs.s3a.aws.credentials.provider holds the name of a class: it is how the chain is chosen.
+    # fs.s3a.aws.credentials.provider is a class name that selects the credential chain, not a secret.
     if key.lower().endswith("credentials.provider"):
         return False
     return _SECRET_KEY.search(re.sub(r"[^a-z0-9]", "", key.lower())) is not None
 
 
 def shown(value: object) -> str:
-    """The value as an error message may print it: short, and never a credential."""
+    """The value for an error message: at most 120 characters, and never a credential."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list):
