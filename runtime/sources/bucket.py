@@ -1,4 +1,4 @@
-"""Source files in a bucket."""
+"""Source files in an S3 bucket."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
     from obstore.store import S3Store
 
-PAGE = 1000  # what S3 lists in one answer
+PAGE = 1000  # objects per response of S3's list request
 CHUNK_BYTES = 1 << 20
 
 
 class S3Files:
-    """Objects below a prefix, as files of a folder. May be used by several threads."""
+    """The objects below a prefix as files. Thread-safe."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -33,14 +33,17 @@ class S3Files:
     def walk(self, root: str) -> Iterator[Found]:
         """Every object below `root`, or `root` itself when it is a source.
 
-        Raises SourceError when nothing is there, StorageError when the bucket cannot be listed.
+        Raises SourceError when there is no such object, StorageError when the bucket cannot be listed.
         """
         with map_s3_errors(root, self._access):
             single = self._single(root)
             yield from [single] if single else self._below(root)
 
     def open(self, uri: str) -> BinaryIO:
-        """The object's bytes, seekable; asked for when read. Raises OSError, StorageError."""
+        """A seekable stream of the object's bytes, requested on the first read.
+
+        Its reads raise OSError, StorageError.
+        """
         return S3Object(self._bucket(uri), uri, self._access)  # type: ignore[return-value]
 
     def _bucket(self, uri: str) -> S3Store:
@@ -63,16 +66,16 @@ class S3Files:
 
     def _below(self, root: str) -> Iterator[Found]:
         bucket, prefix = split(root)
-        known = False
+        exists = False
         for page in self._bucket(root).list(prefix or None, chunk_size=PAGE):
             for item in page:
-                known = True
+                exists = True
                 path = item["path"][len(prefix) :].lstrip("/")
                 if path.endswith("/") or not path or any(map(is_hidden, path.split("/"))):
                     continue
                 uri = f"{SCHEME}{bucket}/{item['path']}"
                 yield _found(uri, path, item) if is_source_name(path) else left_out(path, uri)
-        if not known:
+        if not exists:
             raise SourceError(
                 f"The source {root} does not exist: the bucket holds nothing under that name. Check the "
                 "name; upper and lower case differ."
@@ -80,9 +83,9 @@ class S3Files:
 
 
 class S3Object(io.RawIOBase):
-    """A seekable stream over one object: one request, and another one after each jump.
+    """A seekable stream of one object: one GET request, and one more after each seek.
 
-    A first read fixes the content version; a later request for another one fails.
+    The first read fixes the version by its ETag: a later request fails when the object has changed.
     """
 
     def __init__(self, bucket: S3Store, uri: str, access: Access) -> None:
@@ -94,19 +97,16 @@ class S3Object(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """Yes."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
         return True
 
     def tell(self) -> int:
-        """The next byte's place."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a byte; from the end, it asks for the size."""
+        """Set the position. SEEK_END costs a HEAD request for the size."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}.get(whence)
         at = offset + (self._size() if base is None else base)
         if at != self._at:
@@ -114,16 +114,16 @@ class S3Object(io.RawIOBase):
         return at
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to `size` bytes, fewer only at the end; all that is left by default.
+        """Read `size` bytes, fewer only at the end; the rest of the object by default.
 
-        Raises OSError when it is the object's fault, StorageError when it is the server's.
+        Raises OSError for a problem of this object, StorageError for one of the bucket or server.
         """
-        wanted = -1 if size is None else size
+        limit = -1 if size is None else size
         parts, length = list[bytes](), 0
-        while wanted < 0 or length < wanted:
+        while limit < 0 or length < limit:
             if not self._rest and not self._more():
                 break
-            part = bytes(self._rest[: wanted - length] if wanted >= 0 else self._rest)
+            part = bytes(self._rest[: limit - length] if limit >= 0 else self._rest)
             self._rest = self._rest[len(part) :]
             parts.append(part)
             length += len(part)
@@ -165,7 +165,7 @@ def _found(uri: str, path: str, item: ObjectMeta) -> Found:
 
 @contextmanager
 def _objects_own_fault() -> Iterator[None]:
-    """What concerns this object alone is raised as an OSError with a readable reason."""
+    """Map errors that concern this object alone to OSError with a readable reason."""
     from obstore.exceptions import PermissionDeniedError, PreconditionError
 
     try:
@@ -175,6 +175,6 @@ def _objects_own_fault() -> Iterator[None]:
     except PreconditionError:
         raise OSError("it changed while being read") from None
     except PermissionDeniedError as error:
-        if "AccessDenied" in str(error):  # wrong credentials are refused as well, for every object
+        if "AccessDenied" in str(error):  # other codes mean wrong credentials, which concern every object
             raise OSError("access is denied") from None
         raise

@@ -1,4 +1,4 @@
-"""The slices of a batch as a table of records, read by the workers of either engine or in this process."""
+"""A data source that reads the slices of a batch as records, in the engine's workers or in this process."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 COLUMNS = "raw string, _source_file string, _source_line bigint, _delivery bigint"
 
-# Workers of a cluster have no copy of these modules, so their code travels with the plan.
+# Workers of a cluster do not have these modules, so cloudpickle sends their code with the plan.
 for module in (runtime.sources, runtime.s3, runtime.errors):
     cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
 class SourceRecords(DataSource):
-    """Format `sparkify_records`: option `partitions` is what `slicing.to_json` wrote, `s3` an Access
-    and `renames` Renames, as JSON.
+    """Format `sparkify_records`, with JSON options: `partitions` from `slicing.to_json`, `s3` an Access,
+    `renames` a Renames.
 
-    No option holds a credential: a worker asks the standard chain where it runs.
+    No option holds a credential: a worker uses the standard chain of its own machine.
     """
 
     @classmethod
@@ -53,7 +53,7 @@ class SourceRecords(DataSource):
 
 
 class SliceReader(DataSourceReader):
-    """One partition for each list of slices."""
+    """Reads one partition per list of slices."""
 
     def __init__(self, partitions: str, access: Access, renames: Renames) -> None:
         self._partitions, self._access, self._renames = partitions, access, renames
@@ -69,7 +69,7 @@ class SliceReader(DataSourceReader):
 def read_in_parallel(
     spark: SparkSession, partitions: Sequence[Sequence[Slice]], renames: Renames, access: Access
 ) -> DataFrame:
-    """The records of the slices: one task of the engine for each partition."""
+    """Read the slices with one task of the engine per partition; columns as in `COLUMNS`."""
     spark.dataSource.register(SourceRecords)
     return (
         spark.read.format(SourceRecords.name())
@@ -81,10 +81,10 @@ def read_in_parallel(
 
 
 def read_here(spark: SparkSession, pieces: Iterable[Slice], renames: Renames, access: Access) -> DataFrame:
-    """The same records, read in this process at once: for so few that workers would still be starting.
+    """Read the slices in this process, which is faster than starting workers for a few records.
 
-    Raises Unreadable.
+    Columns as in `COLUMNS`. Raises Unreadable.
     """
     with ContentReader(FileSystems(access)) as content:
-        found = pa.Table.from_batches(read_slices(pieces, content, renames), SCHEMA)
-    return spark.createDataFrame(found, COLUMNS)
+        records = pa.Table.from_batches(read_slices(pieces, content, renames), SCHEMA)
+    return spark.createDataFrame(records, COLUMNS)

@@ -1,4 +1,4 @@
-"""How a file's text is divided into records, judged from its beginning."""
+"""Detects from the beginning of a file how its text is divided into records: its form."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LOOK_BYTES = 64 << 20
 
 
 def form_of(chunks: Iterator[bytes]) -> str:
-    """The form of UTF-8 text, reading no further than it must and at most some `LOOK_BYTES`.
+    """The form of UTF-8 text. Reads no more chunks than necessary, and about `LOOK_BYTES` at most.
 
-    - VALUES: an array, or documents over several lines one after another;
-    - LINES: a record a line, when the first line holds a JSON value, or is damaged but another line
-      holds a JSON object; also for text without any record;
-    - DOCUMENT: one record, whole or damaged, over any number of lines.
+    - VALUES: an array, or concatenated documents over several lines;
+    - LINES: one record per line, when the first line is a JSON value, or is damaged but another line
+      is a JSON object; also text without any record;
+    - DOCUMENT: one record, valid or damaged, over any number of lines.
 
-    LINES become SPLIT where a line turns out to hold several objects.
+    `inspection` turns LINES into SPLIT when a line holds several objects.
     """
     seen = _up_to_first_line(chunks)
     text = b"".join(seen).lstrip()
@@ -42,7 +42,7 @@ def form_of(chunks: Iterator[bytes]) -> str:
 
 
 def _opens_array(line: bytes) -> bool:
-    """Whether a line that begins with a bracket may be an array's first, and is no banner `[WARN] …`."""
+    """Whether a line that begins with `[` may begin an array, unlike a log line `[WARN] …`."""
     inside = line[1:].lstrip()
     if inside[:1] in (b"", b"{", b"[", b"]"):
         return True
@@ -55,9 +55,9 @@ def _opens_array(line: bytes) -> bool:
 
 
 def _form_without_first_line(seen: list[bytes]) -> str:
-    first = next((found[0] for found, _ in values(seen) if found), b"")
+    first = next((records[0] for records, _ in values(seen) if records), b"")
     is_document = first.startswith(b"{") and is_json(first, strict=True)
-    # A line of a document may be an object itself, so a document over several lines goes first.
+    # A line inside a document may be an object too, so a document over several lines is checked first.
     if is_document and b"\n" in first:
         return VALUES
     if is_document or any(map(_is_object, b"".join(seen).split(b"\n"))):
@@ -90,6 +90,6 @@ def _up_to(chunks: Iterator[bytes], limit: int) -> list[bytes]:
 
 
 def _is_object(line: bytes) -> bool:
-    """Whether a line holds objects only, the last one perhaps cut if it is not the first."""
+    """Whether a line holds only objects; the last of several may be truncated."""
     first, *_ = split_line(line.strip()) or [b""]
     return first.startswith(b"{") and is_json(first)

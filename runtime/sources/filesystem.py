@@ -1,6 +1,6 @@
-"""What the package asks of a place that holds files, and which names it looks for there.
+"""The file system interface, and the rules for file names.
 
-`FileSystem` is the whole interface: another place is one more class like `LocalDisk`. The naming
+Another kind of storage is one more class that implements `FileSystem`, as `LocalDisk` does. The naming
 rules are here because a walk must not descend into folders it skips.
 """
 
@@ -20,10 +20,11 @@ _MEMBER_MARK = re.compile(r"\.zip(!)", re.IGNORECASE)
 
 
 class Found(NamedTuple):
-    """A file; `error` says why it cannot be read, None when it can, LEFT_OUT when nobody tries.
+    """A file of a walk.
 
-    `path` is relative to the root with "/", `uri` absolute, `size` in bytes, and `signature` a
-    cheap identity: while it stays the same, the file need not be read again.
+    `path` is relative to the root, with "/"; `uri` is absolute; `size` is in bytes. `signature` is a
+    cheap identity: a file with the same signature is not read again. `error` is the reason why the
+    file cannot be read, LEFT_OUT for a name that is never read, None for a readable file.
     """
 
     path: str
@@ -34,7 +35,7 @@ class Found(NamedTuple):
 
 
 class FileSystem(Protocol):
-    """A place that holds source files."""
+    """Storage of source files."""
 
     def walk(self, root: str) -> Iterator[Found]:
         """Every file at or below `root` that is not hidden, in any order. Raises SourceError."""
@@ -46,12 +47,12 @@ class FileSystem(Protocol):
 
 
 def is_source_name(name: str) -> bool:
-    """Whether a file of this name holds records, in upper case or lower."""
+    """Whether a file of this name holds records; case does not matter."""
     return _SOURCE.search(name) is not None
 
 
 def is_archive_name(name: str) -> bool:
-    """Whether a file of this name holds files."""
+    """Whether a file of this name is a zip archive."""
     return name.lower().endswith(".zip")
 
 
@@ -61,11 +62,11 @@ def is_hidden(name: str) -> bool:
 
 
 def left_out(path: str, uri: str) -> Found:
-    """A file of a name that is not read."""
+    """A file whose name is not a source's."""
     return Found(path, uri, 0, "", LEFT_OUT)
 
 
 def archive_and_member(uri: str) -> tuple[str, str] | None:
-    """The archive and the name in it of a member `archive.zip!name`; None for any other file."""
+    """(archive, member name) of a URI `archive.zip!name`; None for any other file."""
     mark = _MEMBER_MARK.search(uri)
     return (uri[: mark.start(1)], uri[mark.end(1) :]) if mark else None

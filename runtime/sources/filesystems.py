@@ -1,4 +1,4 @@
-"""Wherever a location says: local disk, or a bucket."""
+"""Reads any location: local disk or S3."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runtime.sources.local_disk import LocalDisk
 
 
 class FileSystems:
-    """The FileSystem of any location, chosen by how it begins."""
+    """A FileSystem for every location, which selects local disk or S3 by the URI's scheme."""
 
     def __init__(self, access: Access = AWS) -> None:
         self._disk, self._buckets = LocalDisk(), S3Files(access)
 
     @classmethod
     def reached(cls, chosen: Chosen) -> FileSystems:
-        """Places, buckets reached as the settings say."""
+        """File systems with S3 access from the settings."""
         return cls(chosen_access(chosen))
 
     def walk(self, root: str) -> Iterator[Found]:

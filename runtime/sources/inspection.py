@@ -1,4 +1,4 @@
-"""What a new file is: its identity, its form, and where it can be cut. Read once, streaming."""
+"""Inspects a new file in one streaming read: its digest, its form, and where it can be cut."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ _RECORDS_OF = {LINES: line_blocks, SPLIT: split_lines, DOCUMENT: whole_text, VAL
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """`digest` identifies the content as stored: equal digests, equal content, whatever stat says.
+    """The properties of an inspected file.
 
-    `form` is one of `forms`, `encoding` a codec name, `content_bytes` the uncompressed size. Each
-    mark is (byte offset of a line start, its 1-based line number); only a file that can be entered
-    midway has marks, and the start of the file is not among them. `lacking` says why a file that is not
-    empty holds no record, `note` what else is odd about it.
+    `digest` identifies the stored content, independently of stat. `form` is one of `file_format`'s,
+    `encoding` a codec name, `content_bytes` the uncompressed size. A mark is (byte offset of a line
+    start, its 1-based line number), without the start of the file; only a file that can be read from
+    the middle has marks. `lacking` is the reason why a file that is not blank holds no record, `note`
+    a remark about anything else unusual; both may be empty.
     """
 
     digest: str
@@ -52,11 +53,11 @@ def inspect(
     max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
     mark_bytes: int = MARK_BYTES,
 ) -> Inspected:
-    """Reads the file to its end. Marks are about `mark_bytes` apart, never nearer.
+    """Read a file to its end. Marks are about `mark_bytes` apart, never closer.
 
-    Give one `content` to many calls, so that an archive is opened once for all its members.
-    Raises Unreadable when the file cannot be read whole, holds a record over `max_record_bytes`, or is
-    packed and holds more than `max_unpacked_bytes`.
+    Pass the same `content` to many calls, so that an archive is opened once for all its members.
+    Raises Unreadable when the file cannot be read to its end, holds a record over `max_record_bytes`,
+    or is packed and holds more than `max_unpacked_bytes`.
     """
     with nullcontext(content) if content else ContentReader() as opened:
         limits = (max_record_bytes, max_unpacked_bytes)
@@ -69,7 +70,7 @@ def inspect(
 def _walk(
     listed: Listed, content: ContentReader, limits: tuple[int, int], mark_bytes: int
 ) -> tuple[Inspected, bool]:
-    """What one reading tells, and whether it showed every record to be small enough."""
+    """Inspect in one read; return also whether that read has checked the size of every record."""
     max_record_bytes, max_unpacked_bytes = limits
     digest = hashlib.sha256()
     stored = Stored(digest.update)
@@ -81,7 +82,7 @@ def _walk(
     encoding = encoding_of(first)
     ahead, chunks = tee(chunks)
     form = form_of(as_utf8(ahead, encoding))
-    # While this copy lives, every chunk read below would be kept for it.
+    # Otherwise tee would buffer every chunk read below for this copy.
     del ahead
     can_enter = form == LINES and encoding == UTF_8 and not stored.is_packed
     walk = _LineWalk(mark_bytes, max_record_bytes) if can_enter else _Count()
@@ -105,8 +106,10 @@ def _walk(
 
 
 def _at_most(limit: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks. Raises Unreadable when they hold more than `limit` bytes: such a file is a bomb, or it
-    would be a batch too large to take in, for a packed file cannot be cut."""
+    """Pass the chunks. Raises Unreadable when they exceed `limit` bytes.
+
+    A packed file cannot be cut into slices, so a large one, or a zip bomb, would exceed a batch.
+    """
     size = 0
     for chunk in chunks:
         size += len(chunk)
@@ -116,20 +119,20 @@ def _at_most(limit: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _check_records(content: ContentReader, uri: str, inspected: Inspected, max_record_bytes: int) -> None:
-    """Finds the records of a file that is larger than one may be."""
+    """Read the records of a file once more to check their sizes. Raises Unreadable."""
     chunk_bytes = min(CHUNK_BYTES, max_record_bytes)
     text = as_utf8(content.chunks(uri, chunk_bytes=chunk_bytes), inspected.encoding)
     deque[object](_RECORDS_OF[inspected.form](text, max_record_bytes), maxlen=0)
 
 
 class _Count:
-    """Counts bytes; such a file has no marks."""
+    """Counts the bytes of a file without marks."""
 
     def __init__(self) -> None:
         self.size = 0
 
     def through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same chunks."""
+        """Pass the chunks and feed each one."""
         for chunk in chunks:
             self.feed(chunk)
             yield chunk
@@ -142,9 +145,9 @@ class _Count:
 
 
 class _LineWalk(_Count):
-    """Counts lines, marks some of their starts, and measures the longest.
+    """Counts lines, marks some line starts, and checks the length of every line.
 
-    Chunks must not be larger than a record may be: then only a line that spans chunks can be.
+    Chunks must not exceed the size limit of a record: then only a line that spans chunks can exceed it.
     """
 
     def __init__(self, mark_bytes: int, max_record_bytes: int) -> None:

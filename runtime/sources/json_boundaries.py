@@ -1,7 +1,7 @@
-"""Records that are not one per line: array elements, and documents written one after another.
+"""Divides text that is not one record per line: array elements, and concatenated documents.
 
-The scan is string-aware and vectorised: it finds the quotes, brackets and commas of a whole chunk
-at once. It never parses, so what is not valid JSON is delivered too, as evidence.
+The scan is string-aware and vectorised: it locates the quotes, brackets and commas of a whole chunk
+at once. It does not parse, so invalid JSON is returned too and reaches the quarantine.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _STEP[list(b"}]")] = -1
 
 
 def values(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[Records]:
-    """The elements of top-level arrays and the other top-level values, one list a chunk.
+    """The elements of top-level arrays and the other top-level values, one list per chunk.
 
-    An unterminated last value is delivered as it is. Lines are distinct and increasing: a value
-    that starts on the line of the one before it counts as one line later. Raises Unreadable for
-    a value over `limit` bytes.
+    An unterminated last value is returned as it is. Line numbers are distinct and increasing: a value
+    that starts on the line of the previous one counts as one line later. Raises Unreadable for a value
+    over `limit` bytes.
     """
     tokens, cutter = _TokenFinder(), _Cutter(limit)
     for chunk in tokens.whole_escapes(chunks):
@@ -40,7 +40,7 @@ def values(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[Records]
 class _Tokens(NamedTuple):
     """Brackets and commas outside strings, with the depth after each.
 
-    `in_array` tells whether the last value opened at the top level was an array.
+    `in_array`: whether the last value opened at the top level is an array.
     """
 
     at: NDArray[np.int64]
@@ -50,20 +50,20 @@ class _Tokens(NamedTuple):
 
 
 def _boundaries(tokens: _Tokens) -> tuple[list[int], list[int]]:
-    """Where values end, and where the next ones begin; only separators lie between."""
+    """The offsets where values end, and where the next values begin; between them are only separators."""
     at, kind, depth, in_array = tokens
     comma = (kind == _COMMA) & ((depth == 0) | (depth == 1) & in_array)
     opening = (_STEP[kind] > 0) & (depth == 1)
     closing = (_STEP[kind] < 0) & (depth == 0)
     chosen = comma | opening | closing
-    # A top-level object begins and ends with its bracket; an array's own brackets belong to no element.
+    # A top-level object includes its braces; an array's own brackets belong to no element.
     first = (opening & (kind != _OPEN_ARRAY))[chosen]
     own = (closing & ~(in_array & (kind == _CLOSE_ARRAY)))[chosen]
     return (at[chosen] + own).tolist(), (at[chosen] + 1 - first).tolist()
 
 
 def _parts(record: bytes) -> Iterator[tuple[int, bytes]]:
-    """The record, or what it swallowed because it was cut: the objects that stand on a line of their own."""
+    """(offset, record) of the record, split where it is truncated and runs on into whole lines of objects."""
     if not _LINE_OBJECT.search(record) or is_json(record):
         yield 0, record
         return
@@ -79,7 +79,7 @@ def _parts(record: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class _TokenFinder:
-    """Remembers between chunks how deep the text is, and whether inside a string."""
+    """Finds tokens; keeps the depth, and whether the text is inside a string, between chunks."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -88,14 +88,14 @@ class _TokenFinder:
 
     @staticmethod
     def whole_escapes(chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same text, with no chunk ending between a backslash and what it escapes."""
-        held = b""
+        """The same text, regrouped so that no chunk ends between a backslash and the escaped character."""
+        rest = b""
         for chunk in chunks:
-            text = held + chunk
+            text = rest + chunk
             odd = (len(text) - len(text.rstrip(b"\\"))) % 2
-            held = text[len(text) - odd :]
+            rest = text[len(text) - odd :]
             yield text[: len(text) - odd]
-        yield held
+        yield rest
 
     def find(self, chunk: bytes) -> _Tokens:
         plain = chunk.replace(b"\\\\", b"__").replace(b'\\"', b"__")
@@ -104,7 +104,7 @@ class _TokenFinder:
         kind = text[at]
         quote, newline = kind == _QUOTE, kind == _NEWLINE
         quotes = np.cumsum(quote) + self._in_string
-        # No string goes over a line end, so one that was cut ends there, and costs its own element only.
+        # JSON strings contain no raw newline, so an unterminated string ends there and damages one element.
         before = np.maximum.accumulate(np.where(newline, quotes, 0))
         outside = (quotes - before) % 2 == 0
         if len(at):
@@ -115,7 +115,7 @@ class _TokenFinder:
     def _with_depth(self, at: NDArray[np.int64], kind: NDArray[np.uint8]) -> _Tokens:
         step = _STEP[kind]
         level = self._depth + np.cumsum(step)
-        # A stray closing bracket must not shift the depth of the rest of the file.
+        # A surplus closing bracket must not shift the depth of the rest of the file.
         depth = level - np.minimum(np.minimum.accumulate(level), 0) if len(level) else level
         opener = np.where((step > 0) & (depth == 1), np.arange(1, len(at) + 1), 0)
         latest = np.maximum.accumulate(opener)
@@ -126,7 +126,7 @@ class _TokenFinder:
 
 
 class _Cutter:
-    """Cuts values out of chunks; holds back the text after the last boundary."""
+    """Cuts values out of chunks; buffers the text after the last boundary."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -140,8 +140,8 @@ class _Cutter:
         self._pending.append(chunk)
         self._pending_bytes += len(chunk)
         if ends:
-            held = self._pending_bytes - len(chunk)
-            yield self._cut([held + end for end in ends], [held + begin for begin in begins])
+            offset = self._pending_bytes - len(chunk)
+            yield self._cut([offset + end for end in ends], [offset + begin for begin in begins])
 
     def finish(self) -> Iterator[Records]:
         size = self._pending_bytes

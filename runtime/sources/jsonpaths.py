@@ -1,6 +1,6 @@
-"""Fields that are delivered under other names than ours, as a JSONPaths file says.
+"""Renames fields by a JSONPaths file, for a source that delivers them under other names.
 
-Such a file, `{"jsonpaths": ["$['artist']", …]}`, lists one path for each field we know, in our order.
+The file, `{"jsonpaths": ["$['artist']", …]}`, lists one path per field of the declaration, in its order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from runtime.sources.filesystems import FileSystems
 from runtime.sources.open_file import ContentReader, Unreadable
 
 Renames = Mapping[str, Sequence[str]]
-"""By the field as we call it, where the record has it: a name, or names from the outside in."""
+"""The path in a source record by field: one name, or several from the outermost to the innermost."""
 
 _STEP = re.compile(r"""\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]|\.([A-Za-z_][A-Za-z0-9_]*)""")
 _BLANKS = " \t\r\n"
@@ -25,7 +25,7 @@ _SPACE = re.compile(f"[{_BLANKS}]*")
 
 
 def read_renames(place: str, fields: Sequence[str], filesystems: FileSystems) -> Renames:
-    """What the JSONPaths file there says of these fields. Raises ConfigError, StorageError."""
+    """The renames in the JSONPaths file at `place`. Raises ConfigError, StorageError."""
     try:
         with ContentReader(filesystems) as content:
             return renames_of(b"".join(content.chunks(place)).decode(), fields)
@@ -36,7 +36,7 @@ def read_renames(place: str, fields: Sequence[str], filesystems: FileSystems) ->
 
 
 def renames_of(text: str, fields: Sequence[str]) -> Renames:
-    """What a JSONPaths file says of these fields, less those that keep their names. Raises ValueError."""
+    """The renames in a JSONPaths file's text, without fields that keep their names. Raises ValueError."""
     try:
         paths = json.loads(text)["jsonpaths"]
     except (ValueError, KeyError, TypeError):
@@ -44,20 +44,21 @@ def renames_of(text: str, fields: Sequence[str]) -> Renames:
     if not isinstance(paths, list) or len(paths) != len(fields):
         got = len(paths) if isinstance(paths, list) else "no list"
         raise ValueError(f"expected {len(fields)} paths, for {', '.join(fields)}; got {got}")
-    found = {field: _steps(path) for field, path in zip(fields, paths, strict=True)}
-    return {field: steps for field, steps in found.items() if steps != (field,)}
+    by_field = {field: _steps(path) for field, path in zip(fields, paths, strict=True)}
+    return {field: steps for field, steps in by_field.items() if steps != (field,)}
 
 
 def mark_of(renames: Renames) -> str:
-    """What tells these names from others; empty where all fields keep their names."""
+    """A digest of the renames; empty when all fields keep their names."""
     text = json.dumps({field: list(steps) for field, steps in renames.items()}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16] if renames else ""
 
 
 def renamed(record: str, renames: Renames) -> str:
-    """The record as it is, with our fields behind its own: of two members of one name the last counts.
+    """The record with the declared fields appended: of two members with one name, parsers use the last.
 
-    A path that leads nowhere is null. What is no JSON object stays untouched, to be rejected as such.
+    A path that does not exist becomes null. Text that is not a JSON object is returned unchanged;
+    silver rejects it.
     """
     body = record.strip(_BLANKS)
     try:
@@ -72,14 +73,14 @@ def renamed(record: str, renames: Renames) -> str:
 
 def _steps(path: object) -> tuple[str, ...]:
     if isinstance(path, str) and path.startswith("$"):
-        found = list(_STEP.finditer(path, 1))
-        if found and "".join(step[0] for step in found) == path[1:]:
-            return tuple(re.sub(r"\\(.)", r"\1", next(filter(None, step.groups()))) for step in found)
+        matches = list(_STEP.finditer(path, 1))
+        if matches and "".join(step[0] for step in matches) == path[1:]:
+            return tuple(re.sub(r"\\(.)", r"\1", next(filter(None, step.groups()))) for step in matches)
     raise ValueError(f"expected paths such as $['name'] or $.outer.inner, got {path!r}")
 
 
 def _text_at(record: str, steps: Sequence[str]) -> str:
-    """The value's own text, so that numbers and escapes stay as they were delivered."""
+    """The source text of the value at a path, so that numbers and escapes are not rewritten."""
     begin, end = 0, len(record)
     for step in steps:
         if record[begin] != "{":
@@ -92,7 +93,7 @@ def _text_at(record: str, steps: Sequence[str]) -> str:
 
 
 def _members(record: str, at: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The members of the valid object that opened before `at`: name, and where the value stands."""
+    """(name, (begin, end) of the value) for each member of the valid object that opens before `at`."""
     at = _past_space(record, at)
     while record[at] != "}":
         name, at = _decoded(record, at)
@@ -105,8 +106,8 @@ def _members(record: str, at: int) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _decoded(record: str, at: int = 0) -> tuple[Any, int]:
-    """The value that begins there, and where it ends."""
-    # Made anew: one kept in the module could not travel to the workers with it.
+    """The value that begins at `at`, and where it ends."""
+    # Not a module-level decoder: this module is pickled to the workers, and a decoder cannot be.
     return JSONDecoder(strict=False).raw_decode(record, at)
 
 

@@ -1,4 +1,4 @@
-"""What a file's text is, where it holds no record, and whether its lines hold one each."""
+"""Examines a file's text: whether it holds records, what it is otherwise, and whether lines need a split."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _ARCHIVES = {
     b"%PDF": "a PDF file",
 }
 _TAR_AT, _TAR = 257, b"ustar"
-# An object stands at the beginning of a line, or behind what an array or another object leaves there.
+# An object starts a line, or follows a bracket, a comma or another object.
 _OBJECT = re.compile(rb"(?:\A|[\n\[,}])[ \t\r]*\{(?!\0)")
 _WRAPPED = re.compile(rb'\A\s*\{\s*"([^"\\]{1,99})"\s*:\s*\[\s*\{')
 
 
 class TextWalk:
-    """Looks at UTF-8 text chunk by chunk.
+    """Examines UTF-8 text chunk by chunk: `feed` each chunk, then `finish`.
 
-    `has_lines`: of a form of which lines may hold several records; `may_be_rest`: one line that is no JSON
-    may be what is left of a record.
+    `has_lines`: the form is LINES, whose lines may hold several records. `may_be_rest`: a single line
+    without an object may be a truncated record, so it counts as one.
     """
 
     def __init__(self, *, has_lines: bool, may_be_rest: bool) -> None:
@@ -46,7 +46,7 @@ class TextWalk:
         self._line: list[bytes] = []
 
     def feed(self, chunk: bytes) -> None:
-        """The next chunk."""
+        """Examine the next chunk."""
         if len(self._begin) < BEGIN_BYTES:
             self._begin += chunk[:BEGIN_BYTES]
         self._is_blank = self._is_blank and not chunk.strip()
@@ -59,7 +59,7 @@ class TextWalk:
             self._look_for_several(chunk)
 
     def finish(self) -> None:
-        """There is no more."""
+        """Examine the last line, after the last chunk."""
         if self._has_lines and not self.is_split:
             self.is_split = needs_split(b"".join(self._line) + b"\n")
         if wrapped := _WRAPPED.match(self._begin):
@@ -71,7 +71,7 @@ class TextWalk:
 
     @property
     def lacking(self) -> str:
-        """Why the text holds no record; empty where it holds some, or is blank."""
+        """The reason why the text holds no record; empty when it holds one or is blank."""
         if self._is_blank:
             return ""
         if kind := _kind(self._begin):
@@ -88,7 +88,7 @@ class TextWalk:
 
 
 def _kind(begin: bytes) -> str:
-    """What text that begins like this is instead of JSON, as far as that is known."""
+    """The message for a known format that is not JSON, by the first bytes; empty for other text."""
     text = begin.lstrip()
     archive = next((what for magic, what in _ARCHIVES.items() if begin.startswith(magic)), None)
     if archive or begin[_TAR_AT:].startswith(_TAR):

@@ -1,4 +1,4 @@
-"""Raw records out of chunks of UTF-8: one whole document, or blocks of lines."""
+"""Divides chunks of UTF-8 into raw records: one whole document, or blocks of lines."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator
 from runtime.sources.open_file import Unreadable
 
 MAX_RECORD_BYTES = 256 << 20
-UNLIMITED = sys.maxsize  # for text that was inspected: what inspection accepts, reading must take
+UNLIMITED = sys.maxsize  # for reading: inspection has already checked the sizes
 
-BETWEEN = b" \t\r\n,[]"  # what an array has around its elements
+BETWEEN = b" \t\r\n,[]"  # the characters around the elements of an array
 
 Records = tuple[list[bytes], list[int]]
-"""Raw records, and the 1-based line each starts at."""
+"""Raw records, and the 1-based line where each one starts."""
 
 
 def check_size(record_bytes: int, limit: int) -> None:
-    """Raises Unreadable for a record too large to be held in memory."""
+    """Raise Unreadable for a record over `limit` bytes."""
     if record_bytes > limit:
         raise Unreadable(f"one of its records is larger than {limit} bytes (max_record_bytes)")
 
@@ -26,8 +26,8 @@ def check_size(record_bytes: int, limit: int) -> None:
 def is_json(text: bytes, strict: bool = False) -> bool:
     """Whether this is one JSON value.
 
-    Damaged characters and raw control characters make a record invalid, not its file another form: unless
-    `strict`, both are forgiven here, and judged where the record is parsed.
+    Invalid UTF-8 is accepted, and raw control characters too unless `strict`: they make a record
+    invalid, where it is parsed, but do not change the form of its file.
     """
     try:
         json.loads(text.decode(errors="replace"), strict=strict)
@@ -37,7 +37,7 @@ def is_json(text: bytes, strict: bool = False) -> bool:
 
 
 def line_blocks(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[bytes]:
-    """The chunks regrouped to end with a newline, the last block perhaps without.
+    """The chunks regrouped so that each block ends with a newline; the last one may not.
 
     Raises Unreadable for a line over `limit` bytes.
     """
@@ -55,7 +55,7 @@ def line_blocks(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[byt
 
 
 def whole_text(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[Records]:
-    """All text as one record; none when it is blank. Raises Unreadable over `limit` bytes."""
+    """All text as one record; no record when it is blank. Raises Unreadable over `limit` bytes."""
     pieces, size = list[bytes](), 0
     for chunk in chunks:
         pieces.append(chunk)

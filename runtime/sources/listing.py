@@ -1,4 +1,4 @@
-"""What a source holds now: its files and zip members, from names and stat alone."""
+"""Lists the files and zip members of a source, from names and stat alone."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ProgressCallback = Callable[[str, int], object]
 class Listed:
     """A file or zip member that can be read.
 
-    `path` is relative to the root ("archive.zip!member" in a zip), `uri` absolute, `size` in bytes
-    (uncompressed for a member), `signature` what stat tells cheaply; for a member its CRC and
+    `path` is relative to the root ("archive.zip!member" in a zip), `uri` is absolute, `size` is in
+    bytes (uncompressed for a member). `signature` is made from stat; for a member from its CRC and
     size, which do not change when the archive is copied.
     """
 
@@ -43,7 +43,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class BadFile:
-    """A file or member named like a source that cannot be read, and why."""
+    """A file or member with the name of a source that cannot be read; `error` is the reason."""
 
     source: str
     path: str
@@ -54,8 +54,10 @@ class BadFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Both tuples are sorted bytewise by path. Files of other names are left out: their number, and the
-    path of the first."""
+    """The files of a source; both tuples are sorted bytewise by path.
+
+    `left_out` counts the files whose name is not a source's; `example` is the first path of them.
+    """
 
     files: tuple[Listed, ...]
     bad: tuple[BadFile, ...]
@@ -66,9 +68,9 @@ class Listing:
 def list_source(
     source: str, root: str, disk: FileSystem | None = None, on_progress: ProgressCallback | None = None
 ) -> Listing:
-    """The files of `source` at or below `root`. Raises SourceError when there is no such root.
+    """List the files of `source` at or below `root`. Raises SourceError when `root` does not exist.
 
-    `told` hears the source and the number of files found so far, now and then.
+    `on_progress` is called with the source and the number of files so far, every TELL_EVERY files.
     """
     files, bad, others, example = [], [], 0, ""
     for number, found in enumerate(_with_members(disk or LocalDisk(), root), start=1):
@@ -98,7 +100,7 @@ def _with_members(disk: FileSystem, root: str) -> Iterator[Found]:
 def _members(disk: FileSystem, archive: Found) -> Iterator[Found]:
     try:
         with disk.open(archive.uri) as file, zipfile.ZipFile(file) as opened:
-            # An archive may hold a name twice; the later member replaces the earlier, as in unzip.
+            # An archive may contain a name twice; the later member replaces the earlier, as in unzip.
             members = {member.filename: member for member in opened.infolist()}
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, struct.error, RuntimeError) as error:
         yield archive._replace(error=f"the zip archive cannot be read: {error}")

@@ -1,6 +1,6 @@
-"""Source files in the folders of this machine."""
+"""Source files on local disk."""
 
-# Plain os: pathlib has no scandir, and its objects would dominate listing thousands of files.
+# Plain os: pathlib has no scandir, and creating its objects would take most of the listing time.
 # ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH119, PTH123, PTH208
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class LocalDisk:
 
 
 def seconds_to_settle(signature: str, now: float) -> float:
-    """How long until any further write must change a file's signature: two ticks of its disk's clock.
+    """Seconds until any further write must change a file's signature: two ticks of the disk's clock.
 
-    A file written, listed and written again within one tick keeps size and times, so what is read in
-    between could never be told from what is there afterwards.
+    A file that is written, listed and written again within one tick keeps its size and times, so the
+    second write would go unnoticed.
     """
     changed = int(signature.rpartition(":")[2])
     is_coarse = changed % SECOND == 0
@@ -79,7 +79,7 @@ def _walk(top: str) -> Iterator[Found]:
     folders, links = [_Folder(top, os.path.realpath(top), "")], list[_Folder]()
     seen: set[str] = set()
     while folders or links:
-        # Links wait until the end: a folder also reached through a link keeps its own paths.
+        # Links are followed last, so a folder that a link also leads to keeps its own paths.
         if not folders:
             links.sort(key=lambda link: os.fsencode(link.prefix), reverse=True)
             folders.append(links.pop())
@@ -135,8 +135,8 @@ def _found(uri: str, path: str) -> Found:
         return _escaped(_unreachable(uri, path, error))
     signature = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
     reason = _why_unfit(uri, status.st_mode)
-    found = Found(path, uri, status.st_size, signature, reason)
-    return _escaped(found) if reason else found
+    file = Found(path, uri, status.st_size, signature, reason)
+    return _escaped(file) if reason else file
 
 
 def _left_out(uri: str, path: str) -> Found:
@@ -171,10 +171,10 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _escaped(found: Found) -> Found:
-    """The same file under names that every table and terminal can hold."""
-    path, uri = (os.fsencode(name).decode(errors="backslashreplace") for name in found[:2])
-    return found._replace(path=path, uri=uri)
+def _escaped(file: Found) -> Found:
+    """The file with `path` and `uri` as valid UTF-8: other bytes are escaped with backslashes."""
+    path, uri = (os.fsencode(name).decode(errors="backslashreplace") for name in file[:2])
+    return file._replace(path=path, uri=uri)
 
 
 def _why_not_a_source(top: str) -> str:

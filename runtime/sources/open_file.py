@@ -1,4 +1,4 @@
-"""The uncompressed bytes of a source file, whatever it is packed in."""
+"""The uncompressed bytes of a source file: plain, compressed or a zip member."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ _BOMS = {UTF_8: codecs.BOM_UTF8, UTF_16_LE: codecs.BOM_UTF16_LE, UTF_16_BE: code
 
 
 class Unreadable(LakehouseError):
-    """A file that cannot be taken; the message is one sentence saying why."""
+    """A file that cannot be ingested; the message is the reason, as one clause."""
 
 
 @dataclass
 class Stored:
-    """What is seen of a file as it is stored while its content is read.
+    """Observes a file's stored form while its content is read.
 
-    `seen` is called with its bytes, but never with a zip member's; `notes` are what a reader should know.
+    `seen` is called with the stored bytes, except for zip members. `is_packed`: compressed, or a zip
+    member. `notes` are remarks for the user.
     """
 
     seen: Callable[[bytes], object] = lambda _: None
@@ -38,9 +39,9 @@ class Stored:
 
 
 class ContentReader:
-    """Opens files for reading, keeping the last archive open between its members.
+    """Opens files for reading and keeps the last archive open between its members.
 
-    Use it as a context manager, in one thread.
+    A context manager. Not thread-safe: see `beside`.
     """
 
     def __init__(self, disk: FileSystem | None = None) -> None:
@@ -61,12 +62,12 @@ class ContentReader:
         self.close()
 
     def close(self) -> None:
-        """Closes the archive kept open, if any."""
+        """Close the open archive, if any."""
         self._archive.close()
         self._archive_uri, self._opened = "", None
 
     def beside(self) -> ContentReader:
-        """Another one of the same files, for another thread."""
+        """A new reader of the same file system, for another thread."""
         return ContentReader(self._disk)
 
     def chunks(
@@ -78,7 +79,7 @@ class ContentReader:
     ) -> Iterator[bytes]:
         """Content from byte `start` on, in chunks of at most `chunk_bytes`. Raises Unreadable.
 
-        A compressed file is told by its first bytes, and can only be read from its start.
+        Compression is recognised by a file's first bytes; a compressed file can only be read from its start.
         """
         stored = Stored() if stored is None else stored
         with ExitStack() as opened, _readable():
@@ -124,7 +125,7 @@ class ContentReader:
 
 
 class _Tapped(io.RawIOBase):
-    """A stream that shows every byte read from it to `seen`."""
+    """A stream that passes every chunk read from it to `seen`."""
 
     def __init__(self, stream: BinaryIO, seen: Callable[[bytes], object]) -> None:
         self._stream, self._seen = stream, seen
@@ -139,7 +140,7 @@ class _Tapped(io.RawIOBase):
 
 
 class _Begun(io.RawIOBase):
-    """A stream of which the first bytes were read already."""
+    """A stream with its first bytes put back after they were read."""
 
     def __init__(self, first: bytes, stream: BinaryIO) -> None:
         self._first, self._stream = first, stream
@@ -154,7 +155,7 @@ class _Begun(io.RawIOBase):
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Turns what the packing and the disk raise into one kind of error, with a readable reason."""
+    """Map errors of decompression and of the disk to Unreadable with a readable reason."""
     try:
         yield
     except (EOFError, zlib.error, CorruptData) as error:
@@ -168,14 +169,14 @@ def _readable() -> Iterator[None]:
 
 
 def encoding_of(first: bytes) -> str:
-    """The encoding a file's first bytes declare; UTF-8 without a byte order mark."""
+    """The encoding of a file by its byte order mark; UTF-8 when there is none."""
     return next((name for name, bom in _BOMS.items() if first.startswith(bom)), UTF_8)
 
 
 def as_utf8(chunks: Iterable[bytes], encoding: str, at_start: bool = True) -> Iterator[bytes]:
-    """The same text as UTF-8 without byte order mark; what cannot be decoded is escaped.
+    """The text as UTF-8 without byte order mark; bytes that cannot be decoded are escaped.
 
-    UTF-8 passes untouched, invalid bytes too: they are judged record by record.
+    UTF-8 passes unchanged, with its invalid bytes: the reader handles those record by record.
     """
     if at_start:
         chunks = _without_bom(chunks, _BOMS[encoding])

@@ -1,4 +1,4 @@
-"""Compressed streams: told by their first bytes, whatever the file is called, and unpacked in chunks."""
+"""Decompresses streams in chunks. The format is recognised by magic bytes, not by the file's name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Protocol
 
 CHUNK_BYTES = 1 << 20
-MAGIC_BYTES = 4  # enough to tell one from the others
+MAGIC_BYTES = 4  # the longest of the magic numbers below
 GZIP, BZIP2, ZSTD = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"
 CUT = "Compressed file ended before the end-of-stream marker was reached"
 
@@ -17,7 +17,7 @@ Note = Callable[[str], object]
 
 
 class CorruptData(Exception):
-    """Compressed data that is cut or damaged."""
+    """Compressed data is truncated or damaged."""
 
 
 class _Unpacker(Protocol):
@@ -34,14 +34,14 @@ class _Unpacker(Protocol):
 
 
 def packing_of(first: bytes) -> bytes | None:
-    """The magic bytes of the compression that a file begins with."""
+    """The magic bytes that a compressed file begins with; None for an uncompressed one."""
     return next((magic for magic in (GZIP, BZIP2, ZSTD) if first.startswith(magic)), None)
 
 
 def unpacked(stream: BinaryIO, magic: bytes, chunk_bytes: int, note: Note) -> Iterator[bytes]:
-    """The content of a compressed stream, read to its end. Raises CorruptData, OSError.
+    """Decompress a stream to its end. Raises CorruptData, OSError.
 
-    Bytes behind the end of gzip and bzip2 data are passed over; `note` hears of them.
+    Bytes after the end of gzip and bzip2 data are skipped and reported to `note`.
     """
     if magic == ZSTD:
         return _zstd(stream, chunk_bytes)
@@ -51,7 +51,7 @@ def unpacked(stream: BinaryIO, magic: bytes, chunk_bytes: int, note: Note) -> It
 def _members(
     stream: BinaryIO, magic: bytes, make: Callable[[], _Unpacker], chunk_bytes: int, note: Note
 ) -> Iterator[bytes]:
-    """Compressed data one after another is one content."""
+    """Decompress concatenated gzip or bzip2 members as one content."""
     data = stream.read(CHUNK_BYTES)
     while data.startswith(magic):
         unpacker = make()
@@ -66,7 +66,7 @@ def _members(
             if unpacker.needs_input and not unpacker.eof and not (data := stream.read(CHUNK_BYTES)):
                 raise CorruptData(CUT)
         data = unpacker.unused_data
-        # Padding with zeros is usual on tapes, and no content.
+        # Zero padding after the data, as on tapes, is no content.
         while len(data := data.lstrip(b"\0")) < len(magic) and (more := stream.read(CHUNK_BYTES)):
             data += more
     if behind := len(data) + _drained(stream):
@@ -74,12 +74,12 @@ def _members(
 
 
 def _drained(stream: BinaryIO) -> int:
-    """Read the rest, which belongs to the file's digest too."""
+    """Read the rest, because the file's digest covers it too; return its bytes."""
     return sum(len(chunk) for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""))
 
 
 class _Gzip:
-    """zlib's object with the interface of bzip2's."""
+    """zlib's decompressor with the interface of bz2's."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
@@ -95,7 +95,7 @@ class _Gzip:
 
     @property
     def needs_input(self) -> bool:
-        # All input may be taken while output waits, where a chunk was filled.
+        # When the last chunk was full, zlib may hold more output although it has consumed all input.
         return not self._inner.unconsumed_tail and not self._is_full
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
@@ -122,7 +122,7 @@ def _zstd(stream: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
 
 
 class _Guarded(io.RawIOBase):
-    """A stream that remembers its own error, to tell it from one of the data."""
+    """A stream that keeps its own OSError, to distinguish it from an error of the compressed data."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

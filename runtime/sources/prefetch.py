@@ -1,4 +1,4 @@
-"""The stored bytes of slices, in order; small ones that are far away are fetched several at a time."""
+"""The bytes of slices, in order; small slices in S3 are fetched concurrently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.sources.filesystem import archive_and_member
 from runtime.sources.open_file import ContentReader
 from runtime.sources.slicing import Slice
 
-# An object costs a round trip, tens of milliseconds, in which a slice of this size arrives many times over.
+# A request to S3 takes tens of milliseconds, much longer than the transfer of this many bytes.
 SMALL_BYTES = 256 * 1024
 AT_ONCE = 32
 Stored = tuple[Slice, Iterable[bytes]]
@@ -20,7 +20,7 @@ Stored = tuple[Slice, Iterable[bytes]]
 def fetched(pieces: Iterable[Slice], content: ContentReader) -> Iterator[Stored]:
     """Each slice and its bytes, in order. Taking the bytes raises Unreadable, StorageError."""
     ahead = deque[tuple[Slice, Future[list[bytes]]]]()
-    with ThreadPoolExecutor(AT_ONCE) as pool:  # starts its threads only when something is to be fetched
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # its threads start with the first submit
         for piece in pieces:
             if _is_small_and_far(piece):
                 ahead.append((piece, pool.submit(_whole, piece, content.beside())))

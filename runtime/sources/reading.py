@@ -1,4 +1,4 @@
-"""The records of slices as Arrow batches, each with its file, line and delivery."""
+"""Reads slices as Arrow batches of records, each with its file, line and delivery."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class _Part(NamedTuple):
 def read_slices(
     pieces: Iterable[Slice], content: ContentReader | None = None, renames: Renames = NO_RENAMES
 ) -> Iterator[pa.RecordBatch]:
-    """The records of all slices in order, as batches of `SCHEMA` of some 4 to 8 MiB.
+    """The records of all slices in order, as batches of `SCHEMA` of about 4 to 8 MiB.
 
-    A batch may span slices; a longer record makes a larger batch. Bytes that are not text are
-    kept, escaped by a backslash, which leaves the record invalid JSON. Raises Unreadable when a
-    file can no longer be read as it was inspected.
+    A batch may span slices; a longer record makes a larger batch. Invalid UTF-8 is escaped with
+    backslashes, which makes the record invalid JSON. Raises Unreadable when a file cannot be read as
+    it was inspected.
     """
     waiting, size = list[_Part](), 0
     with nullcontext(content) if content else ContentReader() as opened:
@@ -77,8 +77,8 @@ def _batch(parts: list[_Part]) -> pa.RecordBatch:
         deliveries.take(pa.array(of_part)),
     ]
     batch = pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
-    # Into memory of Arrow's own: to let go of NumPy's or Python's takes the interpreter's lock, which Sail
-    # holds while its reader waits for the very consumer that lets go of a batch. Both would wait for ever.
+    # Copied to memory that Arrow owns. Freeing a buffer of NumPy or Python takes the GIL. Sail holds the
+    # GIL while its reader waits for the consumer that frees the batch: a deadlock.
     return batch.copy_to(pa.default_cpu_memory_manager())
 
 
@@ -114,7 +114,7 @@ def _as_strings(records: Iterable[bytes]) -> pa.Array:
 
 
 def _block_lines(block: bytes, first_line: int) -> _Lines:
-    """The lines of a block that are not blank, without their line ends."""
+    """The lines of a block that are not blank, without line ends, and their line numbers."""
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
     if not block.endswith(b"\n"):
@@ -124,14 +124,14 @@ def _block_lines(block: bytes, first_line: int) -> _Lines:
     lines = np.arange(first_line, first_line + len(ends), dtype=np.int64)
     blank = _blank_lines(block, ends)
     if len(blank):
-        kept = np.delete(np.arange(len(ends)), blank)
-        return raw.take(pa.array(kept)), lines[kept]
+        filled = np.delete(np.arange(len(ends)), blank)
+        return raw.take(pa.array(filled)), lines[filled]
     return raw, lines
 
 
 def _strings_between(block: bytes, ends: NDArray[np.int64]) -> pa.Array:
-    """A string array over the block itself, without copying any line on its own."""
-    # Strings of an array lie end to end, so the newlines go, and every offset moves by its number.
+    """The lines of a block as one string array, without a copy per line."""
+    # An Arrow array stores its strings without gaps: newlines are removed, and offsets shift accordingly.
     offsets = np.zeros(len(ends) + 1, dtype=np.int32)
     offsets[1:] = ends - np.arange(len(ends))
     data = pa.py_buffer(block.replace(b"\n", b""))
@@ -144,7 +144,7 @@ def _split(block: bytes) -> list[bytes]:
 
 def _blank_lines(block: bytes, ends: NDArray[np.int64]) -> list[int]:
     starts = np.concatenate([[0], ends[:-1] + 1])
-    # Only a line that begins with white space, its own newline included, can be blank.
+    # A blank line begins with white space or is only its newline; the others need no check.
     suspects = np.flatnonzero(_BLANKS[np.frombuffer(block, np.uint8)[starts]])
     return [int(i) for i in suspects if not block[starts[i] : ends[i]].strip()]
 

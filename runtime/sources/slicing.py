@@ -1,4 +1,4 @@
-"""Parts of files small enough to be read by one task, and their distribution over tasks."""
+"""Cuts files into slices that one task reads, and distributes the slices over tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPENING_BYTES = 64 << 10
 
 
 class Slice(NamedTuple):
-    """`size` bytes of a file's content from byte `start` on, which is line `first_line`."""
+    """`size` bytes of a file's content from byte `start` on; the 1-based line there is `first_line`."""
 
     uri: str
     delivery: int
@@ -27,7 +27,7 @@ class Slice(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """Where a file that was cut goes on: a byte offset, and the 1-based line that begins there."""
+    """The rest of a file that was cut: its byte offset, and the 1-based line that begins there."""
 
     start: int
     first_line: int
@@ -41,11 +41,11 @@ def cut(
     first_line: int = 1,
     budget: int | None = None,
 ) -> tuple[tuple[Slice, ...], Rest | None]:
-    """Slices of a file from `start` on, within `budget` bytes of content, and what is left.
+    """Cut a file from `start` on into slices of at most `budget` bytes in all; return them and the rest.
 
-    A slice ends at a mark of the file, so it is about as large as marks are apart. At least one
-    slice is cut even over budget, and a file without marks is one slice. `start` and `first_line`
-    are 0 and 1, or a Rest returned before for the same content.
+    A slice ends at a mark of the file, so slices are about as large as the distance of marks. At least
+    one slice is cut even over budget; a file without marks is one slice. `start` and `first_line`
+    are 0 and 1, or an earlier Rest of the same content.
     """
     inside = [Rest(*mark) for mark in inspected.marks if mark[0] > start]
     edges = [Rest(start, first_line), *inside, Rest(inspected.content_bytes, 0)]
@@ -69,22 +69,22 @@ def cut(
 
 
 def pack(slices: Sequence[Slice], partitions: int) -> list[list[Slice]]:
-    """At most `partitions` lists of about equal size, none empty, each in the given order.
+    """At most `partitions` lists of about equal size, none empty, each in the order of `slices`.
 
-    The same slices always pack the same way: largest first, each into the emptiest list.
+    The result is deterministic: largest first, each slice into the list with the fewest bytes.
     """
     packed: list[list[int]] = [[] for _ in range(partitions)]
     emptiest = [(0, number) for number in range(partitions)]
     for index in sorted(range(len(slices)), key=lambda i: -slices[i].size):
         filled, number = emptiest[0]
         packed[number].append(index)
-        # Opening a small file costs more than reading it, so each slice weighs something.
+        # Opening a small file costs more than reading it, so each slice has a minimum weight.
         heapq.heapreplace(emptiest, (filled + slices[index].size + OPENING_BYTES, number))
     return [[slices[index] for index in sorted(indexes)] for indexes in packed if indexes]
 
 
 def to_json(partitions: Iterable[Iterable[Slice]]) -> str:
-    """Partitions as one JSON text, for an engine's options."""
+    """The partitions as JSON, for an option of the data source."""
     return json.dumps([list(pieces) for pieces in partitions])
 
 

@@ -1,6 +1,6 @@
-"""Lines that hold more or less than one record: several objects, an object and a comma, a bracket alone.
+"""Splits lines that are not exactly one record: several objects, an object and a comma, a lone bracket.
 
-One rule for every line, whatever else the file holds.
+Each line is split independently of the rest of its file.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 
 
 def split_line(line: bytes) -> list[bytes]:
-    """The objects of a line that holds several, or one between commas or brackets; otherwise the line.
+    """The objects of a line with several, or with one between commas or brackets; otherwise the line.
 
-    The last object may be cut. A line that holds anything else besides is one record, as it is.
+    The last object may be truncated. A line with any other content is one record, unchanged.
     """
     text = line.strip()
     if is_json(text):
         return [line]
     if not text.lstrip(BETWEEN).startswith(b"{"):
         return [line] if text.strip(BETWEEN) else []
-    pieces = [piece for found, _ in values([text]) for piece in found if piece not in (b"[", b"]")]
+    pieces = [piece for records, _ in values([text]) for piece in records if piece not in (b"[", b"]")]
     return pieces if all(piece.startswith(b"{") for piece in pieces) else [line]
 
 
 def needs_split(block: bytes) -> bool:
-    """Whether one of the lines of a block does not stand for itself."""
-    # Most lines begin and end with a brace and hold no object behind another: those are one record each.
+    """Whether `split_line` would change any line of a block."""
+    # Most lines begin and end with a brace and contain no `}{`: those are one record each.
     text = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(text == _NEWLINE)
     first = text[np.concatenate([[0], ends[:-1] + 1])[: len(ends)]]
@@ -51,7 +51,7 @@ def _is_split(block: bytes, end: int) -> bool:
 
 
 def split_lines(chunks: Iterable[bytes], limit: int = UNLIMITED) -> Iterator[Records]:
-    """The records of lines, one list a block. A record that shares its line counts as one line later."""
+    """The records of lines, one list per block. A further record of a line counts as one line later."""
     line, latest = 0, 0
     for block in line_blocks(chunks, limit):
         records, starts = list[bytes](), list[int]()
