@@ -1,1 +1,1 @@
-"""S3 and stores that speak its protocol: how they are reached, and what their refusals mean."""
+"""Access to S3 and compatible stores: endpoint, credentials, clients, and the meaning of errors."""

@@ -1,6 +1,6 @@
-"""Profiles that stand for another role or for a sign-in: botocore turns them into credentials.
+"""Credentials of profiles that assume a role or use a sign-in, from botocore.
 
-delta-rs and the engines do so by themselves; our own client knows keys and commands alone.
+delta-rs and the engines resolve such profiles themselves; our own client supports only keys and commands.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from runtime.s3.config import ANY_REGION
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
-# Entries that go before the keys of the same profile: those may be what the role is asked for with.
+# These entries take precedence over keys of the same profile, which may be the keys to assume the role with.
 SIGN_INS = ("sso_session", "sso_start_url")
 ENTRIES = ("role_arn", *SIGN_INS)
 FILES = ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
-# botocore renews what has less than 15 minutes left; the client asks again 5 minutes before what it is told.
+# botocore renews credentials with less than 15 minutes left; the client renews 5 minutes before expiry.
 ASKED_AGAIN = timedelta(minutes=10)
 
 
 class _Kept(dict[tuple[str | None, ...], Any]):
-    """Credentials by what decides them: asking for a role takes a request. Workers, to whom this module
-    travels, begin with none; so does what Sail unpickles in this process, which costs a request more."""
+    """A cache of credentials by profile and AWS files, since assuming a role costs a request.
+
+    It pickles as empty, so that no credential reaches a worker. The copy that Sail unpickles in this
+    process is empty too, which costs one more request.
+    """
 
     def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
         return _Kept, ()
@@ -36,14 +39,14 @@ _kept = _Kept()
 
 
 def assumes(found: Mapping[str, str]) -> bool:
-    """Whether a profile's entries are for botocore."""
+    """Whether a profile's entries need botocore."""
     return any(entry in found for entry in ENTRIES)
 
 
 def assumed(profile: str) -> Callable[[], S3Credential]:
-    """What gives a profile's credentials, renewed when they are about to expire.
+    """A provider of a profile's credentials, which renews them before they expire.
 
-    Raises StorageError where they are refused, and where botocore is not installed.
+    Raises StorageError when they are refused, or when botocore is not installed.
     """
     try:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -55,16 +58,16 @@ def assumed(profile: str) -> Callable[[], S3Credential]:
         ) from None
     of = (profile, *(os.environ.get(name) for name in FILES))
 
-    def ask() -> S3Credential:
+    def provide() -> S3Credential:
         try:
-            found = _kept.get(of) or _resolver(Session(profile=profile)).get_credentials()
-            if found is None:
+            credentials = _kept.get(of) or _resolver(Session(profile=profile)).get_credentials()
+            if credentials is None:
                 raise StorageError(f"AWS_PROFILE: the profile {profile!r} gives no credentials.")
-            keys = found.get_frozen_credentials()
+            keys = credentials.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
-            said = f"AWS_PROFILE: the profile {profile!r} gives no credentials: {error}"
-            raise StorageError(said) from None
-        _kept[of] = found
+            message = f"AWS_PROFILE: the profile {profile!r} gives no credentials: {error}"
+            raise StorageError(message) from None
+        _kept[of] = credentials
         return {
             "access_key_id": keys.access_key,
             "secret_access_key": keys.secret_key,
@@ -72,12 +75,12 @@ def assumed(profile: str) -> Callable[[], S3Credential]:
             "expires_at": datetime.now(UTC) + ASKED_AGAIN,
         }
 
-    ask()
-    return ask
+    provide()
+    return provide
 
 
 def _resolver(session: Any) -> Any:
-    """The session with a region, which STS must be asked in."""
+    """Set the session's region if it has none, because STS needs one."""
     if session.get_config_variable("region") is None:
         session.set_config_variable("region", ANY_REGION)
     return session

@@ -1,4 +1,4 @@
-"""How S3 is reached: the settings first, then AWS's own variables, then the profile."""
+"""Resolves S3 access from the settings, AWS's own variables and the profile, in this order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runtime.s3.config import ANY_REGION, CHAIN, Access
 
 
 class Chosen(Protocol):
-    """What the settings say about S3."""
+    """The S3 settings."""
 
     @property
     def endpoint(self) -> str | None: ...
@@ -21,11 +21,11 @@ class Chosen(Protocol):
 
 
 def chosen_access(settings: Chosen) -> Access:
-    """What the settings say, then AWS's own variables, then the profile, so that all clients agree.
+    """S3 access by settings, then AWS's own variables, then the profile, the same for all clients.
 
     Raises StorageError for an endpoint with a password.
     """
-    # Not at the top: this function travels to workers, which cannot import these modules.
+    # Imported here because this module is pickled to workers, which cannot import these modules.
     from runtime.process.environment import first_said
     from runtime.s3.credentials import profile
     from runtime.settings.secrets import holds_secret, without_passwords
@@ -33,10 +33,10 @@ def chosen_access(settings: Chosen) -> Access:
     endpoint = settings.endpoint or first_said("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     region = settings.region or first_said("AWS_REGION", "AWS_DEFAULT_REGION")
     if endpoint is None or region is None:
-        said: dict[str, str] = {}
-        with suppress(StorageError):  # told once a bucket asks for credentials: work on disk needs none
-            said = profile()
-        endpoint, region = endpoint or said.get("endpoint_url"), region or said.get("region")
+        entries: dict[str, str] = {}
+        with suppress(StorageError):  # raised again when a bucket needs credentials; local disk needs none
+            entries = profile()
+        endpoint, region = endpoint or entries.get("endpoint_url"), region or entries.get("region")
     if endpoint and holds_secret(endpoint):
         raise StorageError(
             f"S3: the endpoint {without_passwords(endpoint)} holds a password, and none may stand there. "

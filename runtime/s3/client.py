@@ -1,4 +1,4 @@
-"""Our own requests to S3: list, read, write and delete objects. The engines have clients of their own."""
+"""Our own S3 client, to list, read, write and delete objects. The engines have clients of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def client_options(access: Access) -> ClientConfig:
-    """How long to wait, and whether without encryption."""
+    """Timeouts, and whether plain HTTP is allowed."""
     return {
         "allow_http": access.allows_http,
         "connect_timeout": f"{CONNECT_SECONDS}s",
@@ -22,18 +22,18 @@ def client_options(access: Access) -> ClientConfig:
 
 
 def retry_config() -> RetryConfig:
-    """How often to ask again, and for how long."""
+    """The number of retries and their total time."""
     return {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
 
 
 def bucket_of(uri: str, access: Access, *, signed: bool = True) -> S3Store:
-    """A client of the bucket in `uri`; asks nobody yet. Raises StorageError where credentials are missing."""
+    """A client of the bucket in `uri`; sends no request. Raises StorageError when credentials are missing."""
     from obstore.store import S3Store
 
     chosen: dict[str, Any] = {"skip_signature": True}
     if signed:
         chosen = {"credential_provider": credentials} if (credentials := provider()) else {}
-    if access.endpoint is not None:  # the client takes no None for AWS itself
+    if access.endpoint is not None:  # the client does not accept None
         chosen["endpoint"] = access.endpoint
     return S3Store(
         split(uri)[0],

@@ -1,7 +1,7 @@
-"""How S3 is reached: endpoint, region, signed or not. Never a credential.
+"""S3 access: endpoint, region, signed or not. Never a credential.
 
-Every client in the process and on workers asks the standard chain itself, so this may travel in plans
-and options.
+Every client, also on workers, gets its credentials from the standard chain. So an Access may be sent
+in plans and options.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SCHEME = "s3://"
-ANY_REGION = "us-east-1"  # where none is said
+ANY_REGION = "us-east-1"  # the default
 CHAIN = "AWS_* variables, a profile in ~/.aws, or a role of this machine"
-# Together they keep an outage below half a minute: a few tries, each given up in time.
+# With these limits, a client reports an outage within half a minute.
 CONNECT_SECONDS, REQUEST_SECONDS, RETRY_SECONDS, RETRIES = 5, 20, 15, 8
 
 
 class Access(NamedTuple):
-    """No endpoint: AWS itself. A region always: without one, Sail asks AWS for it, wherever the bucket is."""
+    """How to reach S3. No endpoint means AWS.
+
+    The region is never empty: without one, Sail requests it from AWS, even for a bucket elsewhere.
+    """
 
     endpoint: str | None = None
     region: str = ANY_REGION
@@ -24,7 +27,7 @@ class Access(NamedTuple):
 
     @property
     def allows_http(self) -> bool:
-        """Whether the endpoint is not encrypted: a server of one's own."""
+        """Whether the endpoint is plain HTTP, as for a local server."""
         return self.endpoint is not None and self.endpoint.startswith("http://")
 
 
@@ -32,11 +35,11 @@ AWS = Access()
 
 
 def is_s3(uri: str) -> bool:
-    """Whether a resolved location is an object store's, not a local path."""
+    """Whether a resolved location is in S3, not a local path."""
     return uri.startswith(SCHEME)
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`; the key may be empty."""
+    """(bucket, key) of `s3://bucket/key`; the key may be empty."""
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     return bucket, key

@@ -1,6 +1,6 @@
-"""The part of the standard chain that our own client lacks: profiles in ~/.aws.
+"""The part of the standard credential chain that our own client lacks: profiles in ~/.aws.
 
-It knows the environment, web identity, container and instance roles.
+The client itself supports the environment, web identity, container and instance roles.
 """
 
 from __future__ import annotations
@@ -35,36 +35,36 @@ ROLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-# A profile of a role with a second factor, and one of `aws login`: no client of ours asks for a code.
+# Profiles with a second factor, and those of `aws login`, need a user at a prompt or a browser.
 ONLY_BY_HAND = ("mfa_serial", "login_session")
 
 
 def provider() -> Provider | None:
-    """What gives a profile's credentials; None where the client is to ask the rest of the chain.
+    """A provider of the profile's credentials; None when the client should use the rest of the chain.
 
-    The environment goes first, as in the chain. Raises StorageError for a profile that is not there or
-    gives none, and where nothing is left to ask.
+    The environment has precedence, as in the chain. Raises StorageError for a profile that does not
+    exist or has no credentials, and when the rest of the chain is disabled.
     """
     environ = os.environ
-    given = _given()
-    if len(given) == len(KEYS):
+    present = _given()
+    if len(present) == len(KEYS):
         return None
-    if given:
-        (absent,) = set(KEYS) - set(given)
-        raise StorageError(f"{given[0]} is set in the environment, and {absent} is not: set both, or none.")
+    if present:
+        (absent,) = set(KEYS) - set(present)
+        raise StorageError(f"{present[0]} is set in the environment, and {absent} is not: set both, or none.")
     chosen = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     if not chosen and any(environ.get(name) for name in ROLES):
         return None
-    found = profile()
-    if any(entry in found for entry in ONLY_BY_HAND):
+    entries = profile()
+    if any(entry in entries for entry in ONLY_BY_HAND):
         raise StorageError(_by_hand("asks for a code or a browser, which a run cannot"))
-    if assumes(found):
+    if assumes(entries):
         return assumed(_named())
-    if "aws_access_key_id" in found:
-        return lambda: _static(found)
-    if "credential_process" in found:
-        return lambda: _by_command(found["credential_process"])
-    if chosen and not found:
+    if "aws_access_key_id" in entries:
+        return lambda: _static(entries)
+    if "credential_process" in entries:
+        return lambda: _by_command(entries["credential_process"])
+    if chosen and not entries:
         raise StorageError(
             f"AWS_PROFILE: there is no profile {chosen!r} in ~/.aws/config or ~/.aws/credentials."
         )
@@ -74,39 +74,44 @@ def provider() -> Provider | None:
 
 
 def keys() -> dict[str, str]:
-    """What a profile gives now, as the variables of AWS, for a reader that knows no profiles; none where the
-    rest of the chain is to be asked. Raises StorageError."""
+    """The profile's current credentials as AWS variables, for a client without support for profiles.
+
+    Empty when the client should use the rest of the chain. Raises StorageError.
+    """
     provide = provider()
     if provide is None:
         return {}
-    found = provide()
-    said = (found["access_key_id"], found["secret_access_key"], found.get("token"))
-    return {name: value for name, value in zip((*KEYS, "AWS_SESSION_TOKEN"), said, strict=True) if value}
+    keys = provide()
+    values = (keys["access_key_id"], keys["secret_access_key"], keys.get("token"))
+    return {name: value for name, value in zip((*KEYS, "AWS_SESSION_TOKEN"), values, strict=True) if value}
 
 
 def refuse_sign_in() -> None:
-    """Raises StorageError where a sign-in gives the credentials: Amazon's client for Java would need more of
-    its parts for it than hadoop-aws has use for."""
-    found = {} if _given() else profile()
-    if any(entry in found for entry in SIGN_INS):
+    """Raise StorageError when the profile uses a sign-in: for it, Amazon's Java SDK needs modules that
+    hadoop-aws does not depend on.
+    """
+    entries = {} if _given() else profile()
+    if any(entry in entries for entry in SIGN_INS):
         raise StorageError(_by_hand("is of a sign-in, which the engine sail knows, and Spark does not"))
 
 
 def _given() -> list[str]:
-    environ = os.environ  # no default value: those travel with a function to the workers
+    environ = os.environ  # not a parameter's default, which would be pickled with the function to workers
     forget_empty(environ)
     return [name for name in KEYS if environ.get(name)]
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:
-    """Take AWS's variables away that hold nothing, as unit files and containers set them: delta-rs and the
-    engines would take an empty profile or key for one that was chosen."""
+    """Remove AWS_* variables that are empty, as unit files and containers set them.
+
+    delta-rs and the engines would use the empty profile or key.
+    """
     for name in [name for name, value in environ.items() if name.startswith("AWS_") and not value]:
         del environ[name]
 
 
 def profile() -> dict[str, str]:
-    """The entries of the profile that is in force; none where there is none. Raises StorageError."""
+    """The entries of the current profile; empty when it does not exist. Raises StorageError."""
     return _read(_named(), os.environ)
 
 
@@ -115,7 +120,7 @@ def _named() -> str:
 
 
 def _read(profile: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The profile's entries; those of the credentials file win."""
+    """The profile's entries; the credentials file overrides the config file."""
     home = Path(environ.get("HOME", "~")).expanduser() / ".aws"
     config = environ.get("AWS_CONFIG_FILE") or str(home / "config")
     credentials = environ.get("AWS_SHARED_CREDENTIALS_FILE") or str(home / "credentials")
@@ -132,11 +137,11 @@ def _section(path: str, name: str) -> dict[str, str]:
     return dict(parser[name]) if parser.has_section(name) else {}
 
 
-def _static(found: Mapping[str, str]) -> S3Credential:
+def _static(entries: Mapping[str, str]) -> S3Credential:
     return {
-        "access_key_id": found["aws_access_key_id"],
-        "secret_access_key": found.get("aws_secret_access_key", ""),
-        "token": found.get("aws_session_token"),
+        "access_key_id": entries["aws_access_key_id"],
+        "secret_access_key": entries.get("aws_secret_access_key", ""),
+        "token": entries.get("aws_session_token"),
         "expires_at": None,
     }
 
@@ -145,12 +150,12 @@ def _by_command(command: str) -> S3Credential:
     done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise StorageError(f"credential_process of the AWS profile ended with exit code {done.returncode}.")
-    said = json.loads(done.stdout)
-    expires = said.get("Expiration")
+    answer = json.loads(done.stdout)
+    expires = answer.get("Expiration")
     return {
-        "access_key_id": said["AccessKeyId"],
-        "secret_access_key": said["SecretAccessKey"],
-        "token": said.get("SessionToken"),
+        "access_key_id": answer["AccessKeyId"],
+        "secret_access_key": answer["SecretAccessKey"],
+        "token": answer.get("SessionToken"),
         "expires_at": datetime.fromisoformat(expires) if expires else _soon(),
     }
 

@@ -1,4 +1,4 @@
-"""A bucket as DuckDB reads it: through our own client, since DuckDB's extension for S3 is a download."""
+"""Lets DuckDB read S3 through our own client, because DuckDB's S3 extension is a download."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 
 def let_read(connection: duckdb.DuckDBPyConnection, access: Access) -> None:
-    """Let a connection read `s3://…` where it may read files. Raises StorageError without credentials."""
+    """Register `s3://` as a file system of a connection. Raises StorageError without credentials."""
     from obstore.fsspec import FsspecStore
 
     class Buckets(FsspecStore):
-        """Made anew each time: credentials and endpoints may differ between lakes of one process."""
-
+        # fsspec caches instances, but lakes of one process may differ in credentials and endpoints.
         cachable = False
 
     config: S3Config = {"region": access.region}

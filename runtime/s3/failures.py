@@ -1,6 +1,6 @@
-"""What a refusal of S3 means, whichever client met it: what, where, why, what to do.
+"""Explains the S3 errors of all clients: what, where, why, what to do.
 
-All clients quote the code the server answered with, so its text is what they have in common.
+Every client's message contains the server's error code, so errors are recognised by their text.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MEANINGS = {
     "SlowDown": ("the server asks for fewer requests", "Run again later."),
     "ServiceUnavailable": ("the server is not available", "Run again later."),
 }
-# Where no code is quoted: an answer to HEAD has no body, and a dead server answers nothing.
+# Patterns for messages without a code: a response to HEAD has no body, and a dead server sends none.
 _SIGNS = (
     (
         r"missing credentials|no credentials|not load credentials|Unable to load credentials"
@@ -84,9 +84,9 @@ _SIGNS = (
 
 
 def explained(error: BaseException, uri: str, access: Access) -> StorageError | None:
-    """The error as one paragraph about `uri`, or None when it is not about S3."""
+    """The error as a StorageError of one paragraph about `uri`; None when it is not about S3."""
     text = f"{type(error).__name__}: {error}"
-    if from_worker := re.search(r"StorageError: (s3://[^\n]+)", text):  # it said already what it met
+    if from_worker := re.search(r"StorageError: (s3://[^\n]+)", text):  # already explained by a worker
         return StorageError(from_worker[1])
     meaning = next((m for code, m in _MEANINGS.items() if re.search(rf"\b{code}", text)), None)
     meaning = meaning or next((m for signs, m in _SIGNS if re.search(signs, text)), None)
@@ -97,18 +97,18 @@ def explained(error: BaseException, uri: str, access: Access) -> StorageError | 
 
 
 def lapsed(uri: str, access: Access, seconds: float, met: Exception | None) -> StorageError:
-    """The error of a run that could not renew its lease for so long; `met` is what came back, if anything."""
-    known = met if isinstance(met, StorageError) else met and explained(met, uri, access)
+    """The error of a run that could not renew its lease for `seconds`; `met` is its last error, if any."""
+    refusal = met if isinstance(met, StorageError) else met and explained(met, uri, access)
     silent = f"{uri}: no answer came ({_place(uri, access)}). Check that the server answers, then run again."
     return StorageError(
-        f"{known or silent} For {seconds:g} s the lease could not be renewed, so this command was ended: "
+        f"{refusal or silent} For {seconds:g} s the lease could not be renewed, so this command was ended: "
         "readers see the lake as last published, and the next run undoes what this one began."
     )
 
 
 @contextmanager
 def map_s3_errors(uri: str, access: Access) -> Iterator[None]:
-    """In the block, a refusal of S3 is raised as StorageError; local locations are left alone."""
+    """Map S3 errors in the block to StorageError; errors of local locations pass unchanged."""
     try:
         yield
     except LakehouseError:

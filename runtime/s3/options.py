@@ -1,4 +1,4 @@
-"""How S3 is reached, in the names that delta-rs and the object store under our engines read."""
+"""S3 access as options of delta-rs and of the engines' object_store library."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from runtime.s3.credentials import provider
 
 
 def variables(access: Access) -> dict[str, str]:
-    """As environment variables. Not AWS_ENDPOINT_URL, which would be taken for all of AWS's services."""
-    found = {
+    """S3 access as environment variables. Not AWS_ENDPOINT_URL, which applies to all AWS services."""
+    values = {
         "AWS_REGION": access.region,
         "AWS_ENDPOINT": access.endpoint,
         "AWS_ALLOW_HTTP": "true" if access.allows_http else None,
         "AWS_CONNECT_TIMEOUT": f"{CONNECT_SECONDS}s",
         "AWS_TIMEOUT": f"{REQUEST_SECONDS}s",
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def storage_options(uri: str, access: Access) -> dict[str, str] | None:
-    """As delta-rs takes them for the table at `uri`; None for one on local disk.
+    """delta-rs's storage options for the table at `uri`; None for a table on local disk.
 
-    Raises StorageError where credentials are missing.
+    Raises StorageError when credentials are missing.
     """
     if not is_s3(uri):
         return None
@@ -35,8 +35,8 @@ def storage_options(uri: str, access: Access) -> dict[str, str] | None:
     }
     provider()
     if "AWS_ACCESS_KEY_ID" not in os.environ:
-        # Away from AWS, delta-rs looks for profiles and roles only when told to.
+        # For endpoints other than AWS, delta-rs uses profiles and roles only with this option.
         options["AWS_FORCE_CREDENTIAL_LOAD"] = "true"
-        # It asks for a role's keys in the region that the environment names, and not in the one it is told.
+        # delta-rs assumes a role in the region of the environment, not in the region of these options.
         set_environment(variables(access))
     return options
