@@ -1,7 +1,7 @@
-"""What the allocators of this process do with memory that was freed.
+"""When the allocators of this process return freed memory to the system.
 
-Arrow, delta-rs and Sail each bring mimalloc, which looks into the environment when it is loaded. So
-nothing that loads one may be imported here.
+Arrow, delta-rs and Sail each bundle mimalloc, which reads the environment when it is loaded. So this
+module must not import any of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ AT_ONCE = "0"
 
 
 def give_back(*, at_once: bool) -> None:
-    """Say what those that are loaded from now on do; another value, which a user has set, stands."""
+    """Set whether allocators loaded later return memory at once. A value that the user has set is kept."""
     if at_once:
         os.environ.setdefault(PURGE_DELAY, AT_ONCE)
     elif os.environ.get(PURGE_DELAY) == AT_ONCE:

@@ -1,4 +1,4 @@
-"""Ends a process that waits for an answer longer than it may."""
+"""Ends a process that waits too long for an answer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from runtime.process import limits
 
 TICK = 0.5
 
-ENGINE = 120.0  # seconds without one answer to a trivial query; a busy engine answers within a few
+ENGINE = 120.0  # seconds without an answer to a trivial query; a busy engine needs a few seconds
 
 End = Callable[[LakehouseError], None]
-_end: End | None = None  # how this process ends; None where it is not ours to end, as in a notebook
+_end: End | None = None  # ends this process; None when we must not end it, as in a notebook
 
 
 @contextmanager
 def ending(end: End) -> Iterator[None]:
-    """In the block, a silence that lasts too long ends the process by this."""
+    """In the block, deadlines end the process by calling `end`."""
     global _end
     before, _end = _end, end
     try:
@@ -29,7 +29,7 @@ def ending(end: End) -> Iterator[None]:
 
 
 class Clock:
-    """Ends the process with an error once nothing has been heard for so many seconds."""
+    """Ends the process with an error after `allowed` seconds without an answer."""
 
     def __init__(self, allowed: float, error: Callable[[], LakehouseError]) -> None:
         self._allowed, self._error = allowed, error
@@ -38,20 +38,21 @@ class Clock:
         self._clock = threading.Thread(target=self._keep, name="silence", daemon=True)
 
     def start(self) -> None:
-        """Begin to keep the time."""
+        """Start the countdown."""
         if _end is not None:
             self._clock.start()
 
     def broken(self) -> None:
-        """There was an answer."""
+        """Restart the countdown, because an answer has arrived."""
         self._lasted = 0.0
 
     def stop(self) -> None:
-        """Keep the time no longer."""
+        """Stop the countdown."""
         self._over.set()
 
     def _keep(self) -> None:
-        # Counted in waits of its own: for a process that was paused no time has gone by.
+        # Counts its own waits instead of reading a clock, so that time in which the process is suspended
+        # does not count.
         while not self._over.wait(TICK):
             self._lasted += TICK
             if self._lasted >= self._allowed and _end is not None:
@@ -60,7 +61,7 @@ class Clock:
 
 
 def no_answer() -> EngineError:
-    """The error of an engine that is silent, as where it cannot start a thread."""
+    """The error for an engine that does not answer, for example because it cannot start a thread."""
     return EngineError(
         f"engine: it has not answered for {ENGINE:g} s, so this command was ended: readers see the lake as "
         "last published, and the next run undoes what this one began. It may lack threads or memory. "
@@ -70,7 +71,7 @@ def no_answer() -> EngineError:
 
 @contextmanager
 def within(seconds: float, error: Callable[[], LakehouseError]) -> Iterator[Clock]:
-    """The block may take so long, or as long again after each answer."""
+    """End the process when the block takes longer than `seconds`, counted from the last answer."""
     clock = Clock(seconds, error)
     clock.start()
     try:
@@ -81,15 +82,15 @@ def within(seconds: float, error: Callable[[], LakehouseError]) -> Iterator[Cloc
 
 @contextmanager
 def answering(ask: Callable[[], object]) -> Iterator[None]:
-    """In the block, an engine is asked again and again, and ends the process when it gives no answer.
+    """Poll an engine with `ask` during the block, and end the process when it does not answer.
 
-    This also keeps an engine from forgetting a client that makes no request.
+    The requests also keep the engine from closing an idle session.
     """
     over = threading.Event()
 
     def listen(clock: Clock) -> None:
         while not over.wait(TICK):
-            with suppress(Exception):  # an engine that has ended says so to whoever works with it
+            with suppress(Exception):  # the block's own requests raise the error of an engine that has ended
                 ask()
             clock.broken()
 

@@ -1,7 +1,7 @@
-"""What we put into the environment for clients that look there, told apart from what somebody said there.
+"""Environment variables we set for S3 clients, tracked so that the user's own values can be restored.
 
-Not below `runtime.s3`, which travels to workers by value: one that is unpickled in this process, as Sail's
-are, would leave the functions there with a copy of this state.
+Not in `runtime.s3`, which is pickled to workers by value: Sail unpickles it in this process, and the
+functions there would get a copy of this module's state.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-_placed: dict[str, tuple[str, str | None]] = {}  # by name: what we put there, and what was there before
+_placed: dict[str, tuple[str, str | None]] = {}  # by name: our value, and the value before it
 
 
 def set_environment(values: Mapping[str, str]) -> None:
-    """Put variables there, in place of those put before: none stays for the next lake."""
+    """Set variables, after restoring those of the previous call, which belong to another lake."""
     if {name: ours for name, (ours, _) in _placed.items()} == values:
         return
     for name in list(_placed):
@@ -29,12 +29,12 @@ def set_environment(values: Mapping[str, str]) -> None:
 
 
 def said(name: str) -> str | None:
-    """What somebody else than we put there."""
-    found = os.environ.get(name)
+    """The user's own value of a variable, without ours."""
+    value = os.environ.get(name)
     ours, before = _placed.get(name, (None, None))
-    return before if found == ours else found
+    return before if value == ours else value
 
 
 def first_said(*names: str) -> str | None:
-    """The first of them that is not empty."""
+    """The user's own value of the first variable that is not empty."""
     return next((value for name in names if (value := said(name))), None)

@@ -1,4 +1,4 @@
-"""The end of a process that has nothing left to say."""
+"""Exit without Python's slow teardown."""
 
 from __future__ import annotations
 
@@ -9,32 +9,30 @@ import sys
 import threading
 from typing import NoReturn
 
-STOPPED = (130, 143)  # by a signal: whoever sent it waits for the end, and for nothing else
-# Seconds for what is at work then. A query that the engine cannot leave may last, and where an interrupt met
-# gRPC with a lock in its hands, the threads that release a query's results wait for that lock for ever.
+STOPPED = (130, 143)  # ended by SIGINT or SIGTERM: the sender waits only for the end
+# Seconds for threads to finish after a signal. A query that the engine cannot cancel may take long. And an
+# interrupt inside gRPC may leave a lock held, for which the threads that release results wait forever.
 PATIENCE = 1.0
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with this exit code, once everything that waits for the end has had its turn; where the
-    command was stopped, after a second at most.
+    """End the process with `code` after its threads have ended and its exit handlers have run.
 
-    Python would then take every module and object apart, one by one: a third of a second with an engine
-    loaded, for memory that the system takes back at once.
+    After a signal it waits `PATIENCE` seconds at most. It skips the teardown of every module and object,
+    which takes Python a third of a second with an engine loaded.
     """
     if code in STOPPED:
         _end_within(PATIENCE, code)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        # The command is done: a Ctrl-C only says that nobody wants to wait.
+        # The command is complete: a Ctrl-C means only that the user does not want to wait.
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-    # As Python begins its own end: idle workers of pools are told to go, which nobody else tells them, and
-    # all threads are waited for.
+    # As in Python's own shutdown: this stops the idle workers of pools and joins all threads.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # the reader has gone, or the disk is full: Python would complain, and say so by 120
+    except OSError:  # broken pipe or full disk: leave it to Python's own exit, which reports it as code 120
         sys.exit(code)
     os._exit(code)
 

@@ -1,7 +1,7 @@
-"""Where a run's time goes, by table and step: `run --profile`.
+"""The time of a run by table and step: `run --profile`.
 
-Steps are marked where they are defined, `@step("merge")`; nothing is measured unless a profile is being
-taken. Each moment counts once, for the innermost step, so the parts add up to the whole.
+Functions are marked as steps by `@step("merge")` and measured only while a profile is recorded. Each
+moment counts for the innermost step only, so the parts add up to the whole.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from runtime.process.cpu_time import age_of_process, cpu_seconds
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RUN = ""  # the table of steps that belong to none
+RUN = ""  # the table of steps without a table
 START, REST = "start Python", "everything else"
 
 
 @dataclass
 class Part:
-    """What one step took for one table: how often, seconds by the wall clock and of the processor, and
-    what it read or wrote; None where nobody counts."""
+    """One step's work for one table: number of calls, seconds of wall clock and of CPU, and the rows, files
+    and bytes that it read or wrote; None where the step does not count them.
+    """
 
     table: str
     step: str
@@ -38,32 +39,31 @@ class Part:
     bytes: int | None = None
 
     def took(self, time: Span) -> None:
-        """Once more, and for so long."""
+        """Add one call."""
         self.times += 1
         self.seconds += time.seconds
         self.cpu += time.cpu
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """`rows`, `files` and `bytes`, as far as they are counted."""
+        """Add to `rows`, `files` and `bytes`."""
         for name, number in counts.items():
             setattr(self, name, (getattr(self, name) or 0) + number)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it; the table is None where the step belongs to none."""
+        """All fields; `table` is None for a step without a table."""
         rounded = {"seconds": round(self.seconds, 4), "cpu": round(self.cpu, 4)}
         return {**asdict(self), "table": self.table or None, **rounded}
 
 
 @dataclass(frozen=True)
 class Span:
-    """An instant on both clocks, or the time between two."""
+    """An instant on the wall clock and the CPU clock, or the time between two instants, in seconds."""
 
     seconds: float = 0.0
     cpu: float = 0.0
 
     @classmethod
     def now(cls) -> Span:
-        """This instant."""
         return cls(time.monotonic(), cpu_seconds())
 
     def __add__(self, other: Span) -> Span:
@@ -74,26 +74,26 @@ class Span:
 
 
 class Profile:
-    """The parts of a run, in the order they first came."""
+    """The parts of a run, in the order in which they first start."""
 
     def __init__(self, *, since_start: bool = False) -> None:
-        """`since_start`: of this process from its start on."""
+        """`since_start`: include the time since this process started."""
         self.parts: dict[tuple[str, str], Part] = {}
         self._table = RUN
         before = Span(age_of_process(), cpu_seconds()) if since_start else Span()
         self._begun = Span.now() - before
         self._ended: Span | None = None
-        self._inside = [before]  # what the steps inside took, for each step under way
+        self._inside = [before]  # for each running step, the time of the steps inside it
         if since_start:
             self.part(START).took(before)
 
     def part(self, name: str) -> Part:
-        """The part of a step for the table at work."""
+        """The part of a step for the current table."""
         return self.parts.setdefault((self._table, name), Part(self._table, name))
 
     @contextmanager
     def measured(self, name: str) -> Iterator[Part]:
-        """A step for as long as the block runs, less the steps inside."""
+        """Measure the block as one step, without the steps inside it."""
         part, begun = self.part(name), Span.now()
         self._inside.append(Span())
         try:
@@ -105,7 +105,7 @@ class Profile:
 
     @contextmanager
     def at(self, table: str) -> Iterator[None]:
-        """What is measured in the block is this table's."""
+        """Make `table` the current table in the block."""
         outer, self._table = self._table, table
         try:
             yield
@@ -113,11 +113,11 @@ class Profile:
             self._table = outer
 
     def end(self) -> None:
-        """What comes later is not part of it."""
+        """Stop recording."""
         self._ended = Span.now()
 
     def as_json(self) -> dict[str, Any]:
-        """`seconds` and `cpu`, until now if it is still being taken, and the `parts` they are made of."""
+        """`seconds` and `cpu` up to the end, or up to now while recording, and their `parts`."""
         whole = (self._ended or Span.now()) - self._begun
         rest = Part(RUN, REST)
         rest.took(whole - self._inside[0])
@@ -129,15 +129,15 @@ _taken: ContextVar[Profile | None] = ContextVar("profile", default=None)
 
 
 def current() -> Profile | None:
-    """The profile that is being taken, if one is."""
+    """The profile that is recorded now, or None."""
     return _taken.get()
 
 
 @contextmanager
 def taken(wanted: bool = True, *, since_start: bool = False) -> Iterator[Profile | None]:
-    """Take a profile while the block runs, if it is wanted and none is being taken already.
+    """Record a profile during the block, if `wanted` and if no other is recorded.
 
-    Gives the one that is being taken, if any. `since_start`: of this process from its start on.
+    Yields the profile that is recorded, or None. `since_start`: include the time since this process started.
     """
     if not wanted or current() is not None:
         yield current()
@@ -153,7 +153,7 @@ def taken(wanted: bool = True, *, since_start: bool = False) -> Iterator[Profile
 
 @contextmanager
 def of(table: str, name: str) -> Iterator[None]:
-    """A table's work; what of it no step inside claims is the step `name`."""
+    """Measure the block as the work of a table; time outside its inner steps counts as the step `name`."""
     profile = current()
     if profile is None:
         yield
@@ -165,7 +165,7 @@ def of(table: str, name: str) -> Iterator[None]:
 def step(
     name: str, counts: Callable[..., Mapping[str, int]] | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Marks a function as a step. `counts` says of its result and arguments what it read or wrote."""
+    """Mark a function as a step. `counts(result, *arguments)` returns its `rows`, `files` and `bytes`."""
 
     def marked(call: Callable[P, R]) -> Callable[P, R]:
         @wraps(call)

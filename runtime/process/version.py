@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def code_version() -> str:
-    """The version of this project, as installed."""
+    """The installed version, or "unknown"."""
     try:
         return version("sparkify-lakehouse")
     except PackageNotFoundError:

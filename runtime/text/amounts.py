@@ -1,4 +1,4 @@
-"""Numbers, sizes, times and changes as a person reads them."""
+"""Formats numbers, sizes, times and changes for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def count(number: int, noun: str) -> str:
 
 
 def size_text(size: float) -> str:
-    """A number of bytes with the unit that leaves at most four digits."""
+    """A number of bytes in the unit that needs at most four digits, such as `1.5 MiB`."""
     unit = 0
     while size >= 1024 and unit < len(UNITS) - 1:
         size, unit = size / 1024, unit + 1
@@ -22,12 +22,12 @@ def size_text(size: float) -> str:
 
 
 def when(at: str) -> str:
-    """An ISO 8601 instant to the second, UTC."""
+    """An ISO 8601 instant in UTC, to the second."""
     return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def whens(instants: Sequence[str]) -> list[str]:
-    """Instants as `when` writes them, to the millisecond where two are of one second."""
+    """Instants as `when` formats them; to the millisecond when two share a second."""
     seconds = [when(at) for at in instants]
     if len(set(seconds)) == len(seconds):
         return seconds
@@ -35,13 +35,13 @@ def whens(instants: Sequence[str]) -> list[str]:
 
 
 def change_text(change: Mapping[str, int]) -> str:
-    """`+12 ~3 -1`: rows inserted, updated, deleted; nothing for what is zero."""
+    """`+12 ~3 -1`: rows inserted, updated, deleted; zeros are left out."""
     signs = {"+": "inserted", "~": "updated", "-": "deleted"}
     return " ".join(f"{sign}{change[name]:,}" for sign, name in signs.items() if change[name])
 
 
 def file_text(files: Mapping[str, int]) -> str:
-    """`71 song_data + 30 log_data files`; nothing when no file was taken in."""
+    """`71 song_data + 30 log_data files`, or `no files`."""
     taken = {source: n for source, n in files.items() if n}
     listed = " + ".join(f"{n:,} {source}" for source, n in taken.items())
     return f"{listed} {'file' if sum(taken.values()) == 1 else 'files'}" if taken else "no files"

@@ -9,12 +9,15 @@ from runtime.text.values import as_text, visible
 
 
 def of_progress(lines: Sequence[str], doing: str, done: int | None, steps: int) -> dict[str, str]:
-    """A run at work, by MIME type: its lines so far, and below them what it does, `done` of so many steps."""
+    """A run's progress by MIME type: its lines so far, its current work, and `done` of `steps` tables.
+
+    `done` is None while the number is unknown.
+    """
     of = "" if done is None else f" ({done} of {steps} tables)"
     bar = "" if done is None else f'<progress value="{done}" max="{steps}"></progress> '
-    shown = [*map(escaped, lines), *([bar + escaped(doing + of)] if doing else [])]
+    html_lines = [*map(escaped, lines), *([bar + escaped(doing + of)] if doing else [])]
     plain = "\n".join(visible(line) for line in (*lines, *([doing + of] if doing else [])))
-    return {"text/html": "<br>".join(shown), "text/plain": plain}
+    return {"text/html": "<br>".join(html_lines), "text/plain": plain}
 
 
 def heading(name: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The nearest right name, for errors about a wrong one."""
+"""Suggests the most similar valid name, for errors about an unknown one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,14 +7,14 @@ from runtime.errors import UsageError
 
 
 def nearest(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean <prefix>x?` for the most similar of the names, or nothing."""
+    """`; did you mean <prefix>x?` for the most similar of the names, or an empty text."""
     folded = {other.casefold(): other for other in names}
     close = get_close_matches(name.casefold(), folded, n=1)
     return f"; did you mean {prefix}{folded[close[0]]}?" if close else ""
 
 
 def nearest_table(name: str, tables: Iterable[str]) -> str:
-    """As `nearest`, for a name that may lack its layer; of two tables that it fits, gold's is meant."""
+    """As `nearest`, for a table name that may lack its layer; gold is preferred among equal matches."""
     if "." in name:
         return nearest(name, tables)
     bare = {table.rpartition(".")[2]: table for table in sorted(tables, key=lambda t: t.startswith("gold."))}
@@ -23,9 +23,9 @@ def nearest_table(name: str, tables: Iterable[str]) -> str:
 
 
 def no_such_table(command: str, name: str, tables: Iterable[str]) -> UsageError:
-    """The error of a command about a table that it was given and the lake does not have."""
-    known = sorted(tables)
+    """The error of a command for the name of a table that the lake does not have."""
+    ordered = sorted(tables)
     return UsageError(
-        f"{command}: there is no table {name!r}{nearest_table(name, known) or '.'} "
-        f"The lake holds: {', '.join(known)}."
+        f"{command}: there is no table {name!r}{nearest_table(name, ordered) or '.'} "
+        f"The lake holds: {', '.join(ordered)}."
     )

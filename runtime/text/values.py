@@ -1,4 +1,4 @@
-"""A value of a table as JSON and as text."""
+"""Converts values of tables to JSON and to text."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-# Whatever a terminal might obey, or that shows text in another order than it is read.
+# Control characters that a terminal may execute, bidi marks that reorder displayed text, and surrogates.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_MARK = uuid4().hex  # no data can hold it: it is another in every process
+_MARK = uuid4().hex  # random per process, so no data can contain it
 _DECIMAL = re.compile(rf'"{_MARK}([-0-9.]+)"')
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with every control character, terminal escape and bidi mark spelled out, but `keep`."""
+    """The text with control characters, terminal escapes and bidi marks escaped, except those in `keep`."""
     return _UNSEEN.sub(lambda m: m[0] if m[0] in keep else _spelled(m[0]), text)
 
 
 def as_json(value: Any) -> Any:
-    """What `to_json` takes: instants ISO 8601, bytes hex, no number JSON does not have."""
+    """A value that `to_json` accepts: instants as ISO 8601, bytes as hex, NaN and infinity as null."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -46,7 +46,7 @@ def as_json(value: Any) -> Any:
 
 
 def as_text(value: Any) -> str | None:
-    """The same as text, None for NULL: numbers in full, nested values as JSON."""
+    """A value as text, None for NULL: numbers with all digits, nested values as JSON."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Decimal):
@@ -58,7 +58,7 @@ def as_text(value: Any) -> str | None:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON as people read it, not \\u-escaped; but nothing in it that a terminal would obey."""
+    """JSON with readable characters; only those that `visible` escapes are \\u-escaped."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, default=_marked)
     text = _DECIMAL.sub(lambda m: m[1], text)
     return _UNSEEN.sub(lambda m: m[0] if m[0] == "\n" else f"\\u{ord(m[0]):04x}", text)
@@ -70,14 +70,14 @@ def _spelled(character: str) -> str:
 
 
 def _marked(value: Any) -> str:
-    """A decimal as a text that becomes a number with all its digits: Python's encoder knows floats only."""
+    """A decimal as marked text, which `to_json` turns into a number: Python's encoder would need a float."""
     if not isinstance(value, Decimal):
         raise TypeError(f"{type(value).__name__} is no value of JSON")
     return f"{_MARK}{value:f}"
 
 
 def _instant(at: datetime) -> str:
-    """Milliseconds when they suffice. Only an instant ends in Z: a time without a zone is no UTC."""
+    """ISO 8601 with milliseconds, or microseconds where needed; Z only when the value has a time zone."""
     utc = at.astimezone(UTC) if at.tzinfo else at
     precision = "microseconds" if at.microsecond % 1000 else "milliseconds"
     return utc.replace(tzinfo=None).isoformat(timespec=precision) + ("Z" if at.tzinfo else "")
