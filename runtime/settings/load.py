@@ -128,7 +128,7 @@ def _accepted(given: Given, root: Path, problems: list[str]) -> Iterator[Given]:
 def _wrong(given: Given) -> str | None:
     if given.key == "lake" and given.value is None and given.in_file:
         return None  # null overrides base.yaml: the user must then name the lake for each run
-    # A variable may have a secret name, as credentials do; the value must be none, because it is displayed.
+    # Environment variables may have a secret's name, but no value may be a secret, because it is displayed.
     is_secret = (
         holds_secret(given.value) if given.layer == "environment" else looks_secret(given.key, given.value)
     )

@@ -73,10 +73,10 @@ def list_source(
     `on_progress` is called with the source and the number of files so far, every TELL_EVERY files.
     """
     files, bad, others, example = [], [], 0, ""
-    for number, found in enumerate(_with_members(disk or LocalDisk(), root), start=1):
+    for number, file in enumerate(_with_members(disk or LocalDisk(), root), start=1):
         if on_progress and number % TELL_EVERY == 0:
             on_progress(source, number)
-        path, uri, size, signature, error = found
+        path, uri, size, signature, error = file
         if error is None:
             files.append(Listed(source, path, uri, size, signature))
         elif error == LEFT_OUT:
@@ -90,11 +90,11 @@ def list_source(
 
 
 def _with_members(disk: FileSystem, root: str) -> Iterator[Found]:
-    for found in disk.walk(root):
-        if found.error is None and is_archive_name(found.path):
-            yield from _members(disk, found)
+    for file in disk.walk(root):
+        if file.error is None and is_archive_name(file.path):
+            yield from _members(disk, file)
         else:
-            yield found
+            yield file
 
 
 def _members(disk: FileSystem, archive: Found) -> Iterator[Found]:

@@ -24,7 +24,7 @@ from runtime.sources.filesystem import (
 )
 
 SECOND = 1_000_000_000
-FINE_TICK = 0.01  # seconds: kernels stamp files by their timer, every 1 to 10 ms
+FINE_TICK = 0.01  # seconds; kernels take file times from a timer that ticks every 1 to 10 ms
 
 
 class LocalDisk:

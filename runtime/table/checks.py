@@ -171,7 +171,7 @@ def _no_rows(spark: SparkSession, table: Table) -> list[DataFrame]:
 
 
 def source(table: Table) -> str:
-    """The file and line of a table's `build`, relative to the working folder where it is below it."""
+    """The file and line of a table's `build`, relative to the working folder if below it."""
     code = table.build.__code__
     file = Path(code.co_filename)
     path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file

@@ -1,4 +1,4 @@
-"""Fingerprints of each table's code, as short texts that batches are compared by."""
+"""Fingerprints of each table's code, to compare with the code that made a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from runtime.table import Merge, Table, Upsert
 
 LAYERS = ("bronze", "silver", "gold")
-SEVERAL = "several"  # the rules of a table whose rows were not all made by the same ones
+SEVERAL = "several"  # the rules of a table whose rows come from several versions of its code
 
 
 def shape(table: Table) -> str:
