@@ -38,7 +38,6 @@ class Clock:
         self._clock = threading.Thread(target=self._keep, name="silence", daemon=True)
 
     def start(self) -> None:
-        """Start the countdown."""
         if _end is not None:
             self._clock.start()
 
@@ -47,12 +46,10 @@ class Clock:
         self._lasted = 0.0
 
     def stop(self) -> None:
-        """Stop the countdown."""
         self._over.set()
 
     def _keep(self) -> None:
-        # Counts its own waits instead of reading a clock, so that time in which the process is suspended
-        # does not count.
+        # Counts its own waits, not a clock, so that the time of a suspended process does not count.
         while not self._over.wait(TICK):
             self._lasted += TICK
             if self._lasted >= self._allowed and _end is not None:
@@ -84,7 +81,7 @@ def within(seconds: float, error: Callable[[], LakehouseError]) -> Iterator[Cloc
 def answering(ask: Callable[[], object]) -> Iterator[None]:
     """Poll an engine with `ask` during the block, and end the process when it does not answer.
 
-    The requests also keep the engine from closing an idle session.
+    The polling also keeps an idle session open.
     """
     over = threading.Event()
 

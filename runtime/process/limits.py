@@ -17,10 +17,7 @@ ADDRESS_SPACE = 3 * 1024**3  # bytes that an engine's allocators and stacks rese
 
 
 def require_files() -> None:
-    """Raise the soft limit of open files to ENOUGH_FILES or the hard limit.
-
-    Raises UsageError when fewer than LEAST_FILES are possible.
-    """
+    """Raise the soft limit of open files. Raises UsageError when the hard limit is too low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     target = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
     if soft != resource.RLIM_INFINITY and soft < target:

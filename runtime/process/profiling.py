@@ -25,9 +25,7 @@ START, REST = "start Python", "everything else"
 
 @dataclass
 class Part:
-    """One step's work for one table: number of calls, seconds of wall clock and of CPU, and the rows, files
-    and bytes that it read or wrote; None where the step does not count them.
-    """
+    """One step's calls for one table: seconds of wall clock and CPU; rows, files and bytes where counted."""
 
     table: str
     step: str
@@ -39,13 +37,11 @@ class Part:
     bytes: int | None = None
 
     def took(self, time: Span) -> None:
-        """Add one call."""
         self.times += 1
         self.seconds += time.seconds
         self.cpu += time.cpu
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Add to `rows`, `files` and `bytes`."""
         for name, number in counts.items():
             setattr(self, name, (getattr(self, name) or 0) + number)
 
@@ -113,7 +109,6 @@ class Profile:
             self._table = outer
 
     def end(self) -> None:
-        """Stop recording."""
         self._ended = Span.now()
 
     def as_json(self) -> dict[str, Any]:
@@ -129,7 +124,6 @@ _taken: ContextVar[Profile | None] = ContextVar("profile", default=None)
 
 
 def current() -> Profile | None:
-    """The profile that is recorded now, or None."""
     return _taken.get()
 
 
@@ -137,7 +131,7 @@ def current() -> Profile | None:
 def taken(wanted: bool = True, *, since_start: bool = False) -> Iterator[Profile | None]:
     """Record a profile during the block, if `wanted` and if no other is recorded.
 
-    Yields the profile that is recorded, or None. `since_start`: include the time since this process started.
+    Yields the current profile, or None. `since_start`: include the time since this process started.
     """
     if not wanted or current() is not None:
         yield current()

@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def code_version() -> str:
-    """The installed version, or "unknown"."""
     try:
         return version("sparkify-lakehouse")
     except PackageNotFoundError:

@@ -10,8 +10,6 @@ from runtime.s3.config import ANY_REGION, CHAIN, Access
 
 
 class Chosen(Protocol):
-    """The S3 settings."""
-
     @property
     def endpoint(self) -> str | None: ...
     @property

@@ -22,7 +22,6 @@ def client_options(access: Access) -> ClientConfig:
 
 
 def retry_config() -> RetryConfig:
-    """The number of retries and their total time."""
     return {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
 
 

@@ -87,9 +87,7 @@ def keys() -> dict[str, str]:
 
 
 def refuse_sign_in() -> None:
-    """Raise StorageError when the profile uses a sign-in: for it, Amazon's Java SDK needs modules that
-    hadoop-aws does not depend on.
-    """
+    """Raise StorageError for a profile with a sign-in, for which hadoop-aws lacks modules of Amazon's SDK."""
     entries = {} if _given() else profile()
     if any(entry in entries for entry in SIGN_INS):
         raise StorageError(_by_hand("is of a sign-in, which the engine sail knows, and Spark does not"))
@@ -102,10 +100,7 @@ def _given() -> list[str]:
 
 
 def forget_empty(environ: MutableMapping[str, str]) -> None:
-    """Remove AWS_* variables that are empty, as unit files and containers set them.
-
-    delta-rs and the engines would use the empty profile or key.
-    """
+    """Remove empty AWS_* variables, because delta-rs and the engines would use the empty profile or key."""
     for name in [name for name, value in environ.items() if name.startswith("AWS_") and not value]:
         del environ[name]
 

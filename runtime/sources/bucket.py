@@ -40,10 +40,7 @@ class S3Files:
             yield from [single] if single else self._below(root)
 
     def open(self, uri: str) -> BinaryIO:
-        """A seekable stream of the object's bytes, requested on the first read.
-
-        Its reads raise OSError, StorageError.
-        """
+        """A seekable stream, requested on the first read. Its reads raise OSError, StorageError."""
         return S3Object(self._bucket(uri), uri, self._access)  # type: ignore[return-value]
 
     def _bucket(self, uri: str) -> S3Store:

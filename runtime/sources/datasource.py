@@ -53,8 +53,6 @@ class SourceRecords(DataSource):
 
 
 class SliceReader(DataSourceReader):
-    """Reads one partition per list of slices."""
-
     def __init__(self, partitions: str, access: Access, renames: Renames) -> None:
         self._partitions, self._access, self._renames = partitions, access, renames
 

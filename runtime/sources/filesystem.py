@@ -62,7 +62,6 @@ def is_hidden(name: str) -> bool:
 
 
 def left_out(path: str, uri: str) -> Found:
-    """A file whose name is not a source's."""
     return Found(path, uri, 0, "", LEFT_OUT)
 
 

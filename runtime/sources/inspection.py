@@ -132,7 +132,6 @@ class _Count:
         self.size = 0
 
     def through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass the chunks and feed each one."""
         for chunk in chunks:
             self.feed(chunk)
             yield chunk

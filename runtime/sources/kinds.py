@@ -46,7 +46,6 @@ class TextWalk:
         self._line: list[bytes] = []
 
     def feed(self, chunk: bytes) -> None:
-        """Examine the next chunk."""
         if len(self._begin) < BEGIN_BYTES:
             self._begin += chunk[:BEGIN_BYTES]
         self._is_blank = self._is_blank and not chunk.strip()

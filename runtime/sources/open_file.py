@@ -62,7 +62,6 @@ class ContentReader:
         self.close()
 
     def close(self) -> None:
-        """Close the open archive, if any."""
         self._archive.close()
         self._archive_uri, self._opened = "", None
 

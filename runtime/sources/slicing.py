@@ -89,5 +89,4 @@ def to_json(partitions: Iterable[Iterable[Slice]]) -> str:
 
 
 def from_json(text: str) -> list[list[Slice]]:
-    """The partitions that `to_json` wrote."""
     return [[Slice(*piece) for piece in pieces] for pieces in json.loads(text)]

@@ -1,7 +1,4 @@
-"""Splits lines that are not exactly one record: several objects, an object and a comma, a lone bracket.
-
-Each line is split independently of the rest of its file.
-"""
+"""Splits each line that is not exactly one record: several objects, an object and a comma, a bracket."""
 
 from __future__ import annotations
 

@@ -176,7 +176,6 @@ class Table:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of all columns, in the order of `schema`."""
         return tuple(column.name for column in self.columns)
 
     @property
@@ -186,7 +185,6 @@ class Table:
 
     @property
     def layer(self) -> str:
-        """`bronze`, `silver` or `gold`."""
         return self.name.partition(".")[0]
 
 

@@ -27,7 +27,6 @@ class Column:
 
     @property
     def duckdb_type(self) -> str:
-        """The type's name in DuckDB."""
         element = re.fullmatch(r"array<(\w+)>", self.type)
         if element:
             return DUCKDB_TYPES.get(element[1], element[1].upper()) + "[]"
