@@ -210,6 +210,7 @@ def test_an_answer_needs_no_engine(lake: Lakehouse) -> None:
 
 
 @pytest.mark.parametrize("shell", HERE)
+@pytest.mark.long
 def test_a_real_shell_completes_after_its_documented_line(shell: str, lake: Lakehouse) -> None:
     assert typed(shell, "python lakehouse.py st") == ["status"]
     assert typed(shell, "python lakehouse.py trace us") == ["users", "user_levels"]
@@ -231,6 +232,7 @@ def test_a_real_shell_completes_after_its_documented_line(shell: str, lake: Lake
         ("run --log-data=new/lo", "run --log-data=new/log.json"),
     ],
 )
+@pytest.mark.long
 def test_tab_in_a_real_shell_makes_the_line_that_was_meant(
     shell: str, line: str, words: str, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tests.support.damaging import edit_state, folder
 from tests.support.deliveries import Deliveries, play, song
 from tests.support.scenes import published
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 Open = Callable[..., Lakehouse]
 
 FEATURES = {

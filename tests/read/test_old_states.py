@@ -20,7 +20,7 @@ from tests.support.deliveries import Deliveries, play
 from tests.support.lakes import daily
 from tests.support.snapshots import contents
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 OpenLake = Callable[..., Lakehouse]
 TIMES = ("timestamp", "modificationTime", "deletionTimestamp", "createdTime")
 
