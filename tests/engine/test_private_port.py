@@ -11,6 +11,8 @@ import pytest
 from tests.support.checkout import ROOT
 
 # Where the tests run as root, the stranger is another user, who cannot do what root may.
+pytestmark = [pytest.mark.process, pytest.mark.long]
+
 STRANGER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
 SERVING = """
 import os, signal, socket, sys

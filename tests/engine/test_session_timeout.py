@@ -9,8 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play
+
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 TIMEOUT = "SAIL_SPARK__SESSION_TIMEOUT_SECS"
 BRIEF = {**os.environ, TIMEOUT: "4"}

@@ -15,6 +15,8 @@ from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play
 
 # A user's threads are not bounded for root. This one has no others.
+pytestmark = [pytest.mark.process, pytest.mark.long]
+
 OTHER_USER = ["setpriv", "--reuid=64123", "--regid=64123", "--clear-groups"] if os.geteuid() == 0 else []
 LIMITED = """
 import resource, runpy, sys

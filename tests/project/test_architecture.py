@@ -304,7 +304,7 @@ def test_each_layer_writes_in_its_own_way_and_bronze_only_appends() -> None:
         assert all(isinstance(i, inputs[table.layer]) for i in table.inputs), table.name
         assert bool(table.inputs) == (table.layer != "bronze"), table.name
     step = ast.unparse(tree_of(ROOT / "runtime/run/steps/bronze.py"))
-    assert "bench.append" in step
+    assert "context.append" in step
     assert not re.search(r"merge|delete|overwrite|update", step)
 
 

@@ -28,6 +28,8 @@ from silver import events
 from tests.support.checkout import ROOT
 from tests.support.deliveries import Deliveries, play
 
+pytestmark = pytest.mark.process
+
 OpenLake = Callable[..., Lakehouse]
 READING = (
     ["query", "from gold.users", "--batch=1"],
