@@ -91,9 +91,14 @@ def main() -> int:
     return command_line()
 
 
-if __name__ == "__main__":
-    use_environment()
+def console() -> None:
+    """The console script `lakehouse`: run the command line and end the process."""
     code = main()
     from runtime.process.exit import leave
 
     leave(code)
+
+
+if __name__ == "__main__":
+    use_environment()
+    console()

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import distributions
 from itertools import chain, product
@@ -130,3 +131,13 @@ def test_make_test_and_make_test_all_run_every_test_once_and_ci_leaves_out_the_s
         assert runs is not runs_later
         left_out = marked["slow"] or (engine == "spark" and marked["long_on_spark"])
         assert (runs or runs_in_ci) is not left_out
+
+
+@pytest.mark.process
+def test_the_console_script_is_the_command_line() -> None:
+    module, _, function = tomllib.loads(PYPROJECT)["project"]["scripts"]["lakehouse"].partition(":")
+    code = f"import sys, {module}; sys.argv[1:] = ['--version']; {module}.{function}()"
+    started = ([sys.executable, "-c", code], [sys.executable, "lakehouse.py", "--version"])
+    script, program = (subprocess.run(w, cwd=ROOT, capture_output=True, text=True) for w in started)
+    assert (script.returncode, script.stdout) == (0, program.stdout)
+    assert script.stdout
