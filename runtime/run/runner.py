@@ -24,7 +24,6 @@ from runtime.run import batch as batches
 from runtime.run import compact
 from runtime.run.availability import unavailable
 from runtime.run.batch import RunContext
-from runtime.run.layer_faults import layer_error
 from runtime.run.plan import Batch, Seen, Work, changed_since, cut_batches, find_work
 from runtime.run.quarantine_retry import retry
 from runtime.s3.config import is_s3
@@ -36,6 +35,7 @@ from runtime.sources.listing import BadFile
 from runtime.sources.open_file import Unreadable
 from runtime.table import Deliver, Merge, Table, fingerprints
 from runtime.table.checks import check_builds, check_declarations
+from runtime.table.layer_faults import layer_error
 from runtime.text.nearest import nearest
 
 NONE: Mapping[str, Renames] = {}

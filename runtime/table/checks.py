@@ -25,6 +25,7 @@ from runtime.table import (
     Table,
     Upsert,
 )
+from runtime.table.layer_faults import layer_error
 from runtime.text.nearest import nearest
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _built_otherwise(spark: SparkSession, table: Table) -> Iterator[str]:
     try:
         made = {f.name: f.dataType.simpleString() for f in table.build(*_no_rows(spark, table)).schema.fields}
     except Exception as refused:
-        yield f"{source(table)}: {table.name}: build fails: {first_line(refused)}"
+        yield str(layer_error(table, refused) or f"{source(table)}: {table.name}: {first_line(refused)}")
         return
     expected = {c.name: c.type for c in table.columns if c.name in table.content}
     missing = [name for name in expected if name not in made]

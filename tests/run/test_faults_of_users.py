@@ -22,7 +22,7 @@ from gold import users
 from lakehouse import Lakehouse
 from runtime.cli import main
 from runtime.delta.versions import TableVersions
-from runtime.errors import LayerError, UsageError
+from runtime.errors import DeclarationError, LayerError, UsageError
 from runtime.table import Table
 from silver import events
 from tests.support.checkout import ROOT
@@ -302,7 +302,7 @@ def test_an_error_in_the_code_of_a_table_names_table_file_and_line(
 ) -> None:
     deliveries.logs("1.json", [play()])
     monkeypatch.setattr(Lakehouse, "tables", {**Lakehouse.tables, table.name: table})
-    with pytest.raises(LayerError) as met:
+    with pytest.raises((DeclarationError, LayerError)) as met:
         open_lake("lake", deliveries).run()
     assert met.value.exit_code == 2
     assert str(met.value).startswith(f"{table.name}: its rows cannot be computed: ")

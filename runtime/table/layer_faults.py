@@ -22,12 +22,13 @@ STATEMENTS = {
 NAMED = re.compile(r"[`'\"]([\w.]+)[`'\"]")
 
 
-def layer_error(table: Table, fault: Exception, lake: str) -> LayerError | None:
+def layer_error(table: Table, fault: Exception, lake: str | None = None) -> LayerError | None:
     """The fault as an error of the table's declaration; None when the declaration is not its cause."""
     file = Path(table.build.__code__.co_filename)
     frames = [f.lineno for f in traceback.extract_tb(fault.__traceback__) if Path(f.filename) == file]
     kinds = {kind.__name__ for kind in type(fault).__mro__}
-    if is_refused(fault) or is_file_gone(fault, lake) or not (frames or kinds & STATEMENTS):
+    is_gone = lake is not None and is_file_gone(fault, lake)
+    if is_refused(fault) or is_gone or not (frames or kinds & STATEMENTS):
         return None
     line = frames[-1] if frames else _line(table, file, str(fault))
     return LayerError(
