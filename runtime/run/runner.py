@@ -221,7 +221,7 @@ class Runner:
         return (
             f"{source}: {every} of this run is in quarantine, and nothing of it in {table}. Does "
             f"{getattr(self.settings, source)} hold {source}? See why with: "
-            "python lakehouse.py quarantine list"
+            f"python lakehouse.py quarantine list --lake {self.settings.lake}"
         )
 
     def _unless_changed(self, shared: RunContext, known: Facts, batch: Batch) -> State | None:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import DeltaError
 from packaging.requirements import Requirement
 
 from runtime.delta.store import PROPERTIES
+from runtime.errors import first_line
 from runtime.ledger.drift import changed_rules, changed_shapes
 from runtime.ledger.facts import Facts
 from runtime.ledger.history import left_out
@@ -70,16 +72,11 @@ def upkeep(context: LakeContext, known: Facts) -> Iterator[Finding]:
     tables = {name: table for name, table in context.tables.items() if name in known.last.tables}
     moved = [] if is_held(lease) else unpublished(context.store, tables, known)
     yield _about(moved, "tables", "all as published", "written to since the last publish", "optimize")
-    files = sum(len(paths) for paths in vacuum.prospect(context, None).files.values())
-    yield Finding(
-        "orphan files",
-        f"{files:,} that no batch reads" if files else "none",
-        f"{COMMAND} vacuum" if files else "",
-    )
+    yield _orphans(context)
     limit = context.settings.compact_after or CROWDED
     crowded = [n for n, t in known.last.tables.items() if t.get("excess", 0) >= limit]
     yield _about(crowded, "small files", "few", "many", "optimize")
-    opened = {name: context.store.open(name, known.last.tables[name]["version"]) for name in tables}
+    opened = {n: _published(context, n, known.last.tables[n]["version"]) for n in tables}
     loose = [name for name, table in opened.items() if table and not _keeps_history(table)]
     yield _about(loose, "retention", "history is kept", "may lose old versions", "run --full-refresh")
     newer = [name for name, table in opened.items() if table and table.protocol().min_reader_version > 1]
@@ -90,6 +87,23 @@ def upkeep(context: LakeContext, known: Facts) -> Iterator[Finding]:
     yield _about(bad, "source files", "all could be read", "could not be read", "run --retry-bad")
     others = [left_out_text(source, n, example) for source, (n, example) in left_out(known).items()]
     yield Finding("file names", " ".join(others) or "all are read")
+
+
+def _orphans(context: LakeContext) -> Finding:
+    try:
+        files = sum(len(paths) for paths in vacuum.prospect(context, None).files.values())
+    except DeltaError as refused:
+        return Finding("orphan files", f"not counted: {first_line(refused)}", f"{COMMAND} run")
+    found = f"{files:,} that no batch reads" if files else "none"
+    return Finding("orphan files", found, f"{COMMAND} vacuum" if files else "")
+
+
+def _published(context: LakeContext, name: str, version: int) -> DeltaTable | None:
+    """A table at its published version; None where it cannot be opened."""
+    try:
+        return context.store.open(name, version)
+    except DeltaError:
+        return None
 
 
 def readers(context: LakeContext, snapshot: Snapshot) -> Iterator[Finding]:

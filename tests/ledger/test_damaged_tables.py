@@ -194,3 +194,12 @@ def test_older_code_that_dropped_a_bronze_table_from_the_state_lost_no_record(
     expected = open_lake("expected", deliveries)
     expected.run()
     assert published(two_batches) == published(expected)
+
+
+@pytest.mark.parametrize("table", ["gold.users", "bronze.song_data"])
+def test_doctor_names_a_torn_table_and_a_command(two_batches: Lakehouse, table: str) -> None:
+    newest = max((folder(two_batches, table) / "_delta_log").glob("*.json"))
+    newest.write_bytes(b"")
+    wrong = {finding.check: finding for finding in two_batches.doctor() if not finding.is_well}
+    assert table in wrong["tables"].found
+    assert wrong["tables"].mend == "python lakehouse.py optimize"
