@@ -34,7 +34,7 @@ def use_environment() -> None:
     """Replace this process by the Python of `make setup`, if there is one and this Python lacks a package."""
     python = ROOT / ".venv" / "bin" / "python"
     is_second = os.environ.pop(REEXECUTED, None) is not None
-    if is_second or not python.exists() or (ROOT / ".venv").samefile(sys.prefix):
+    if is_second or not os.access(python, os.X_OK) or (ROOT / ".venv").samefile(sys.prefix):
         return
     if lacks_packages():
         os.environ[REEXECUTED] = "1"
