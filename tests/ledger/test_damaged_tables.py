@@ -19,7 +19,7 @@ from tests.support.damaging import edit_state, folder
 from tests.support.deliveries import Deliveries, play, song
 from tests.support.scenes import published
 
-pytestmark = [pytest.mark.engine, pytest.mark.long]
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.long_on_spark]
 Open = Callable[..., Lakehouse]
 
 FEATURES = {

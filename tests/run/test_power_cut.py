@@ -18,7 +18,7 @@ from tests.support.deliveries import Deliveries, play, song
 from tests.support.power import Disk
 from tests.support.scenes import OnStage, batch_of, published
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.long_on_spark]
 Open = Callable[..., Lakehouse]
 
 

@@ -103,6 +103,7 @@ def as_an_array(events: Any) -> Any:
 
 
 @pytest.mark.engine
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize(
     ("build", "problem"),
     [
@@ -128,6 +129,7 @@ def twice(events: Any) -> Any:
 
 
 @pytest.mark.engine
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("changed", [{"build": twice}], ids=["users"])
 def test_two_rows_of_one_key_stop_the_run_and_name_the_key(
     sources: Deliveries, open_lake: Open, declare: Callable[[Table], None], changed: Mapping[str, Any]
@@ -144,6 +146,7 @@ def test_two_rows_of_one_key_stop_the_run_and_name_the_key(
 
 
 @pytest.mark.engine
+@pytest.mark.long_on_spark
 def test_two_rows_of_one_key_in_a_later_batch_stop_the_run_too(sources: Deliveries, open_lake: Open) -> None:
     lake = open_lake("lake", sources)
     lake.run()
