@@ -45,10 +45,10 @@ test: $(READY) ## the tests of what the README promises: on Sail, and the essent
 	$(PYTEST) --engine spark -m "engine and essential and not slow and not long_on_spark" || status=1; \
 	exit $$status
 
-test-all: $(READY) ## the tests that make test leaves out, for hours (SLOW=no: without those marked slow, as in CI)
+test-all: $(READY) ## the tests that make test leaves out, for hours (SLOW=no: without those marked slow; ONLY=sail: on one engine)
 	@status=0; \
-	$(ON_SAIL) -m "$(REST_ON_SAIL)" || status=1; \
-	$(PYTEST) --engine spark $(REST_ON_SPARK) || status=1; \
+	$(if $(filter spark,$(ONLY)),,$(ON_SAIL) -m "$(REST_ON_SAIL)" || status=1;) \
+	$(if $(filter sail,$(ONLY)),,$(PYTEST) --engine spark $(REST_ON_SPARK) || status=1;) \
 	exit $$status
 
 check: $(READY) ## lint, formatting and types
