@@ -134,5 +134,9 @@ def digest_of(body: bytes) -> str:
 
 def adds(body: bytes) -> list[Mapping[str, Any]]:
     """The `add` actions of a commit, in order. Raises ValueError."""
-    actions = (json.loads(line) for line in body.splitlines())
-    return [action["add"] for action in actions if "add" in action]
+    return [action["add"] for action in actions(body) if "add" in action]
+
+
+def actions(body: bytes) -> list[Mapping[str, Any]]:
+    """The actions of a commit, in order. Raises ValueError for a commit that is not whole."""
+    return [json.loads(line) for line in body.splitlines()]

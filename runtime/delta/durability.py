@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from runtime.delta.commit_log import COMMIT, adds
 from runtime.errors import NotWritable
 from runtime.s3.config import is_s3
 
-COMMIT = re.compile(r"\d{20}\.json")
 CHECKPOINT = re.compile(r"\d{20}\.checkpoint\b.*\.parquet")
 HINT = "_last_checkpoint"
 PARQUET = b"PAR1"
@@ -87,10 +87,10 @@ def _is_whole(commit: Path, *, parse: bool, files: bool) -> bool:
     if not (parse or files):
         return True
     try:
-        adds = [a["add"] for a in map(json.loads, commit.read_bytes().splitlines()) if "add" in a]
+        added = adds(commit.read_bytes())
     except ValueError:
         return False
-    return not files or all(_has_size(commit.parent.parent / add["path"], add["size"]) for add in adds)
+    return not files or all(_has_size(commit.parent.parent / add["path"], add["size"]) for add in added)
 
 
 def _has_size(file: Path, size: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.delta.commit_log import Log
+from runtime.delta.commit_log import Log, actions
 
 Action = Mapping[str, Any]
 
@@ -25,9 +25,9 @@ class Content:
     metadata: Action = field(default_factory=dict)
     files: dict[str, Action] = field(default_factory=dict)
 
-    def apply(self, actions: Iterable[Action]) -> None:
+    def apply(self, commit: Iterable[Action]) -> None:
         """Apply the actions of the next commit."""
-        for action in actions:
+        for action in commit:
             self.protocol = action.get("protocol", self.protocol)
             self.metadata = action.get("metaData", self.metadata)
             if "remove" in action:
@@ -54,15 +54,15 @@ def empty(log: Log, declared: bytes) -> None:
     Raises FileExistsError if another writer took the number; ValueError if the log has a gap.
     """
     target = Content()
-    target.apply(map(json.loads, declared.splitlines()))
+    target.apply(actions(declared))
     _commit(log, target)
 
 
 def is_rearranged(log: Log, version: int, upto: int) -> bool:
     """Whether the commits after a version moved rows between files and changed none, as OPTIMIZE does."""
     bodies = (log.read(number) or b"" for number in range(version + 1, upto + 1))
-    actions = [action for body in bodies for action in map(json.loads, body.splitlines())]
-    files = [action[kind] for action in actions for kind in ("add", "remove") if kind in action]
+    commits = (action for body in bodies for action in actions(body))
+    files = [action[kind] for action in commits for kind in ("add", "remove") if kind in action]
     return not any(file.get("dataChange", True) for file in files)
 
 
@@ -73,7 +73,7 @@ def content(log: Log, version: int) -> Content:
         body = log.read(number)
         if body is None:
             raise ValueError(f"its log has no commit {number}")
-        version_content.apply(map(json.loads, body.splitlines()))
+        version_content.apply(actions(body))
     return version_content
 
 
@@ -81,14 +81,14 @@ def _commit(log: Log, target: Content) -> None:
     head = log.versions()[-1]
     now = content(log, head).files
     at = int(time.time() * 1000)
-    actions: list[Action] = [
+    commit: list[Action] = [
         {"commitInfo": {"timestamp": at, "operation": "RESTORE", "engineInfo": "sparkify-lakehouse"}},
         {"protocol": target.protocol},
         {"metaData": target.metadata},
         *({"remove": _removal(add, at)} for key, add in now.items() if key not in target.files),
         *({"add": {**add, "dataChange": True}} for key, add in target.files.items() if key not in now),
     ]
-    log.put(head + 1, "".join(f"{json.dumps(action)}\n" for action in actions).encode())
+    log.put(head + 1, "".join(f"{json.dumps(action)}\n" for action in commit).encode())
 
 
 def _removal(add: Action, at: int) -> Action:

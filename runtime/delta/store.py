@@ -182,6 +182,11 @@ def size(table: DeltaTable) -> Mapping[str, int]:
     }
 
 
+def row_count(table: DeltaTable) -> int:
+    """The rows of the open version, from the statistics of its files."""
+    return sum(table.get_add_actions(flatten=True).column("num_records").to_pylist())
+
+
 def _excess(files: Mapping[str, list[Any]]) -> int:
     partitions = [values for name, values in files.items() if name.startswith("partition.")]
     each = list(zip(*partitions, strict=True)) if partitions else [()] * len(files["path"])
@@ -203,10 +208,11 @@ def repeated_key(
     import pyarrow.parquet as pq
 
     parts: dict[tuple[str, ...], list[pa.Table]] = {}
+    store = file_system(table)
     for add in files:
         values = add["partitionValues"]
         columns = [name for name in key if name not in values]
-        with file_system(table).open_input_file(unquote(add["path"])) as file:
+        with store.open_input_file(unquote(add["path"])) as file:
             rows = pq.ParquetFile(file).read(columns)
         parts.setdefault(tuple(values[name] for name in key if name in values), []).append(rows)
     for tables in parts.values():

@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 
 from runtime.delta.commit_log import Log
 from runtime.delta.revert import is_rearranged, revert
-from runtime.delta.store import Store, file_list, lacks_feature, size
+from runtime.delta.store import Store, file_list, lacks_feature, row_count, size
 from runtime.delta.versions import TableVersions
 from runtime.errors import Fenced, LakeDamaged, first_line, is_refused
 from runtime.ledger.facts import Facts, State, vacuum_row
@@ -29,14 +29,15 @@ Head = DeltaTable | DeltaError | None
 
 
 class Damage(LakeDamaged):
-    """A published table that cannot be restored. `torn`: its newest commits never reached the disk."""
+    """A published table that cannot be restored.
 
-    def __init__(self, store: Store, table: Table, version: int, why: str, *, torn: bool = False) -> None:
-        self.table, self.torn, self.is_gone = (
-            table,
-            torn,
-            not Log(store.uri(table.name), store.access).versions(),
-        )
+    `torn`: its newest commits never reached the disk. `gone`: it has no log, so its versions restart.
+    """
+
+    def __init__(
+        self, store: Store, table: Table, version: int, why: str, *, torn: bool = False, gone: bool = False
+    ) -> None:
+        self.table, self.torn, self.is_gone = table, torn, gone
         self.is_raw = isinstance(table.write, Deliver)
         super().__init__(f"{store.uri(table.name)}: published version {version} cannot be read: {why}.")
 
@@ -187,7 +188,7 @@ def _put_back(
 
 def _checked(store: Store, declared: Table, table: DeltaTable, entry: Mapping[str, int]) -> DeltaTable:
     """The table itself. Raises Damage if its number of rows is not the published one."""
-    rows = size(table)["rows"]
+    rows = row_count(table)
     if rows != entry["rows"]:
         why = f"it has {rows:,} rows where {entry['rows']:,} were published"
         raise Damage(store, declared, entry["version"], why)
@@ -199,7 +200,7 @@ def _restored(store: Store, declared: Table, head: Head, version: int) -> DeltaT
     log = Log(store.uri(declared.name), store.access)
     versions = log.versions()
     if not versions:
-        raise Damage(store, declared, version, "the table is gone")
+        raise Damage(store, declared, version, "the table is gone", gone=True)
     if versions[-1] < version:
         raise Damage(store, declared, version, "its commit never reached the disk", torn=True)
     try:
@@ -251,20 +252,17 @@ def _without(
     """
     last = known.last
     assert last is not None
-    older = {d.table.name: _last_readable(store, known, d.table) for d in damaged if d.is_raw}
-    lost = _lost(known, {d.table: older[d.table.name] for d in damaged if d.is_raw})
+    older = {d.table: _last_readable(store, known, d.table) for d in damaged if d.is_raw}
+    lost = _lost(known, older)
     if not rebuild or (lost and not accept_loss):
         raise DamagedTables(damaged, known, sorted(lost))
-    entries = {
-        name: entry for name, entry in last.tables.items() if name not in {d.table.name for d in damaged}
-    }
-    for d in damaged:
-        if state := older.get(d.table.name):
-            name = d.table.name
-            entries[name] = entry = state.tables[name]
-            head = _newest(store, [name])[name]
-            at = entry["version"]
-            opened[name] = head if _is_at(head, at) else _restored(store, d.table, head, at)
+    names = {d.table.name for d in damaged}
+    entries = {name: entry for name, entry in last.tables.items() if name not in names}
+    for table, state in older.items():
+        if state is not None:
+            entries[table.name] = state.tables[table.name]
+            head, at = _newest(store, [table.name])[table.name], state.tables[table.name]["version"]
+            opened[table.name] = head if _is_at(head, at) else _restored(store, table, head, at)
     return replace(
         last,
         tables=entries,
@@ -283,11 +281,7 @@ def _last_readable(store: Store, known: Facts, table: Table) -> State | None:
             except DeltaError:
                 continue
             log = Log(store.uri(table.name), store.access)
-            if (
-                opened
-                and size(opened)["rows"] == entry["rows"]
-                and not log.missing(file_list(opened)["path"])
-            ):
+            if opened and row_count(opened) == entry["rows"] and not log.missing(file_list(opened)["path"]):
                 return state
     return None
 

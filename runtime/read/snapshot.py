@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from deltalake.exceptions import DeltaError
 
-from runtime.delta.store import Store, file_uris, partition_of, size
+from runtime.delta.store import Store, file_uris, partition_of, row_count
 from runtime.errors import LakeDamaged, UsageError, first_line
 from runtime.ledger.facts import BEHIND, State
 from runtime.read import display
@@ -248,7 +248,7 @@ class Snapshot:
             opened = None
         if opened is None:
             raise self.damaged(f"{name} cannot be opened")
-        rows, published = size(opened)["rows"], self.state.tables[name].get("rows")
+        rows, published = row_count(opened), self.state.tables[name].get("rows")
         if published not in (None, rows):
             raise self.damaged(f"{name} has {rows:,} rows, where {published:,} were published")
         uris = file_uris(opened)

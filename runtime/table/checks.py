@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.errors import DeclarationError
+from runtime.errors import DeclarationError, first_line
 from runtime.process.profiling import step
 from runtime.table import (
     Collect,
@@ -26,12 +26,15 @@ from runtime.table import (
     Upsert,
 )
 from runtime.table.layer_faults import layer_error
+from runtime.table.schema import parse_ddl
 from runtime.text.nearest import nearest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-REJECTED = "raw string, _reasons array<string>, _source_file string, _source_line bigint, _delivery bigint"
+REJECTED = parse_ddl(
+    "raw string, _reasons array<string>, _source_file string, _source_line bigint, _delivery bigint"
+)
 PROVENANCE = ("record", "_source_file", "_source_line", "_delivery")  # silver's `build` must return these
 COMPLEX = re.compile(r"array|map|struct|binary")
 
@@ -163,11 +166,9 @@ def _built_otherwise(spark: SparkSession, table: Table) -> Iterator[str]:
 def _no_rows(spark: SparkSession, table: Table) -> list[DataFrame]:
     frames = []
     for input_ in table.inputs:
-        declared = [f"cast(null as {c.type}) as {c.name}" for c in input_.table.columns]
-        if isinstance(input_, Rejects):
-            pairs = (pair.split() for pair in REJECTED.split(", "))
-            declared = [f"cast(null as {type_}) as {name}" for name, type_ in pairs]
-        frames.append(spark.sql(f"select {', '.join(declared)} where false"))
+        columns = REJECTED if isinstance(input_, Rejects) else input_.table.columns
+        nulls = ", ".join(f"cast(null as {c.type}) as {c.name}" for c in columns)
+        frames.append(spark.sql(f"select {nulls} where false"))
     return frames
 
 
@@ -177,8 +178,3 @@ def source(table: Table) -> str:
     file = Path(code.co_filename)
     path = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return f"{path}:{code.co_firstlineno}"
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an engine's message, without the query plan below it."""
-    return str(error).strip().partition("\n")[0]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.delta.commit_log import Log, added, digest_of
+from runtime.delta.commit_log import Log, actions, added, digest_of
 from runtime.delta.store import Store, file_list
 from runtime.ledger.facts import Facts
 from runtime.verify.verdict import Check, first_line, judged
@@ -45,8 +45,8 @@ class History:
 
     def _apply(self, version: int, body: bytes) -> None:
         try:
-            for line in body.splitlines():
-                self._act(json.loads(line))
+            for action in actions(body):
+                self._act(action)
         except (ValueError, KeyError, TypeError) as damage:
             self.broken = f"its commit file {version:020}.json cannot be read: {first_line(damage)}"
         else:
